@@ -1,0 +1,3 @@
+//! snowmelt
+pub mod base;
+pub mod catalog;
