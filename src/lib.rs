@@ -1,3 +1,5 @@
 //! snowmelt
 pub mod base;
 pub mod catalog;
+pub mod kinds;
+pub mod resource;

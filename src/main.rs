@@ -1,1 +1,3 @@
+//! The `snowmelt` program: arguments, one match on the verb, exit code.
+
 fn main() {}

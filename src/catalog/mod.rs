@@ -1,2 +1,22 @@
-//! catalog
+//! From files to one host's ordered, typed, unique resources.
+//!
+//! `load` reads the project's files; `yaml` turns text into a tree with places; `inventory`, `role` and `spec` turn trees into
+//! the [`model`]; `resolve` turns the model and one host (with its facts, where something asks for them) into a [`Catalog`].
+//! No host is contacted here, and every mistake is reported with its place before one is.
+
 pub mod connection;
+pub mod model;
+pub mod yaml;
+
+use crate::resource::Resource;
+
+/// Everything that is declared for one host, resolved.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// The host's name in the inventory.
+    pub host: String,
+    /// Its roles (instances), in the order in which they are applied.
+    pub roles: Vec<String>,
+    /// The roles' resources in declared order, then the checks of their specs.
+    pub resources: Vec<Resource>,
+}

@@ -1,0 +1,11 @@
+//! The kinds of things that can be declared and checked: one file each, one line each.
+
+use crate::resource::Kind;
+
+/// Every kind, in the order in which they are documented.
+pub const ALL: &[&dyn Kind] = &[];
+
+/// The kind with this name.
+pub fn find(name: &str) -> Option<&'static dyn Kind> {
+    ALL.iter().copied().find(|kind| kind.table().name == name)
+}
