@@ -1,6 +1,8 @@
 //! snowmelt
+pub mod act;
 pub mod base;
 pub mod catalog;
+pub mod judge;
 pub mod kinds;
 pub mod observe;
 pub mod resource;

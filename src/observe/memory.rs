@@ -103,7 +103,8 @@ impl Memory {
                 }
                 ["due", address, refresh] => {
                     let refresh = if *refresh == "restart" { Refresh::Restart } else { Refresh::Reload };
-                    memory.due.insert((*address).to_owned(), refresh);
+                    let owed = memory.due.entry((*address).to_owned()).or_insert(refresh);
+                    *owed = refresh.max(*owed);
                 }
                 ["done", address] => {
                     memory.due.remove(*address);
@@ -141,7 +142,7 @@ impl Memory {
 }
 
 /// The line of the record that says what was applied to a resource. Addresses hold neither tabs nor line ends.
-pub(crate) fn applied_line(address: &str, applied: &Applied) -> String {
+pub fn applied_line(address: &str, applied: &Applied) -> String {
     let Applied { digest, attributes, commit, who, when } = applied;
     let pairs: Vec<String> = attributes.iter().map(|(name, digest)| format!("{name}={digest}")).collect();
     let who = who.replace(['\t', '\n'], " ");

@@ -10,7 +10,11 @@ use crate::resource::{Kind, Probe, Resource};
 use crate::wire::{Frames, Nonce};
 
 /// The functions every script begins with.
-const PRELUDE: &str = include_str!("prelude.sh");
+const PRELUDE: &str =
+    concat!(include_str!("watch.sh"), "\n", include_str!("probes.sh"), "\n", include_str!("prelude.sh"));
+
+/// The functions that an act has in common with an observation: watching, and running users' commands.
+pub const SHARED: &str = concat!(include_str!("watch.sh"), "\n", include_str!("probes.sh"));
 
 /// How many probes run at a time.
 const PROBES_AT_A_TIME: usize = 4;
