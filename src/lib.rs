@@ -1,3 +1,4 @@
 //! snowmelt
 pub mod base;
 pub mod catalog;
+pub mod transport;
