@@ -6,4 +6,5 @@ pub mod judge;
 pub mod kinds;
 pub mod observe;
 pub mod resource;
+pub mod transport;
 pub mod wire;
