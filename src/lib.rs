@@ -7,4 +7,5 @@ pub mod kinds;
 pub mod observe;
 pub mod resource;
 pub mod transport;
+pub mod verbs;
 pub mod wire;

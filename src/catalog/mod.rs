@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod model;
+pub mod resolve;
 pub mod yaml;
 
 use crate::resource::Resource;
