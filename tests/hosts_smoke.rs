@@ -1,5 +1,6 @@
 //! The test hosts are what the other tests take them for. Says nothing about snowmelt.
 
+use std::process::Command;
 use std::thread;
 
 use hosts::Hosts;
@@ -93,9 +94,9 @@ fn a_host_can_be_lost_and_comes_back() {
     let Some(hosts) = Hosts::up(1) else { return };
     let host = &hosts[0];
     let answers = || {
-        let options = ["-o", "ConnectTimeout=1", "-l", "root", &host.name, "true"];
-        let status = std::process::Command::new("ssh").arg("-F").arg(hosts.ssh_config()).args(options).status();
-        status.expect("ssh can be run").success()
+        let mut ssh = Command::new("ssh");
+        ssh.arg("-F").arg(hosts.ssh_config()).args(["-o", "ConnectTimeout=1", &host.name, "true"]);
+        ssh.output().expect("ssh can be run").status.success()
     };
     assert!(answers());
     host.spoil("touch /run/gone /root/stays");

@@ -75,7 +75,7 @@ furnish() {
 
     # A container may not set the clock: its NTP clients run without that instead of being skipped.
     mkdir -p "$root"/etc/systemd/system/{chrony,systemd-timesyncd}.service.d
-    printf '[Unit]\nConditionCapability=\n[Service]\nExecStart=\nExecStart=/usr/sbin/chronyd -x $DAEMON_OPTS\n' \
+    printf '[Unit]\nConditionCapability=\n[Service]\nExecStart=\nExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS\n' \
         >"$root/etc/systemd/system/chrony.service.d/test.conf"
     printf '[Unit]\nConditionCapability=\nConditionVirtualization=\n[Service]\nAmbientCapabilities=\n' \
         >"$root/etc/systemd/system/systemd-timesyncd.service.d/test.conf"
@@ -90,8 +90,9 @@ UseDNS no
 MaxStartups 200
 END
     # Since 9.8 sshd shuts out an address that fails too often: all tests come from the same one.
-    chroot "$root" /usr/sbin/sshd -t -o PerSourcePenalties=no 2>&1 | grep -q PerSourcePenalties ||
+    if chroot "$root" /usr/sbin/sshd -t -o PerSourcePenalties=no 2>/dev/null; then
         echo 'PerSourcePenalties no' >>"$root/etc/ssh/sshd_config.d/test.conf"
+    fi
     rm -f "$root"/etc/ssh/ssh_host_*
     chroot "$root" useradd -m -s /bin/bash deploy
     chroot "$root" useradd -m -s /bin/sh nosudo
@@ -110,8 +111,12 @@ mount --make-rshared /
 # Docker mounts these; a file that is mounted cannot be replaced by renaming. What the first start wrote stays.
 for file in /etc/hosts /etc/hostname /etc/resolv.conf; do
     given=$(cat "$file")
+    # There is nobody to ask: a question fails at once instead of after a while.
+    [ "$file" != /etc/resolv.conf ] || given='nameserver 127.0.0.1'
     umount "$file" && { [ -s "$file" ] || { printf '%s\n' "$given" >"$file"; chmod 644 "$file"; }; }
 done
+# systemd would take it from the machine that all the containers are on.
+[ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
 exec /lib/systemd/systemd
 END
     chmod 755 "$root/sbin/host-init"

@@ -284,7 +284,9 @@ fn start(name: &str, folder: &Path) -> Host {
     run::docker(&["start", &container]);
     let host = Host { name: name.to_owned(), address, port: 22, container, ssh_config: folder.join("ssh_config") };
     let state = host.wait_until_booted();
-    assert_eq!(state, "running", "{name}: {}", host.ask("systemctl --failed; journalctl -b -p warning"));
+    let sshd = host.exec("systemctl is-active ssh").stdout;
+    let healthy = state == "running" && sshd.trim() == "active";
+    assert!(healthy, "{name}: {state}, sshd {sshd}{}", host.ask("systemctl --failed; journalctl -b -p warning"));
     host
 }
 
