@@ -145,7 +145,8 @@ impl Hosts {
         let mut known_hosts = String::new();
         let mut config = String::new();
         for Host { name, address, port, .. } in &self.hosts {
-            let key = fs::read_to_string(host_folder(&self.folder, name).join("ssh_host_ed25519_key.pub")).expect("its key");
+            let key =
+                fs::read_to_string(host_folder(&self.folder, name).join("ssh_host_ed25519_key.pub")).expect("its key");
             let _ = writeln!(known_hosts, "{name},{address} {}", key.trim_end());
             let _ = writeln!(config, "Host {name}\n  HostName {address}\n  Port {port}");
         }
@@ -296,6 +297,7 @@ fn host_folder(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn make_key(path: &Path, comment: &str) {
-    let output = Output::of(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path));
+    let output =
+        Output::of(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path));
     assert_eq!(output.code, 0, "ssh-keygen: {}", output.stderr);
 }

@@ -82,7 +82,8 @@ pub(crate) fn docker(arguments: &[&str]) -> String {
 }
 
 fn try_docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let output =
+        Command::new("docker").args(arguments).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let (text, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(text.trim().to_owned()) } else { Err(error.trim().to_owned()) }
 }
