@@ -1,17 +1,19 @@
 #!/bin/bash
-# build.sh [--check] [RELEASE]: builds the Docker image snowmelt-test:RELEASE (bookworm, trixie or bullseye; bookworm if
-# nothing is said) that the test hosts are started from: Debian with systemd as process 1, sshd, the users root, deploy (sudo
-# without a password) and nosudo, and a package repository in /opt/repo, so that hosts install packages without a network.
+# build.sh [--check] [RELEASE]: builds the Docker image that the test hosts are started from and prints its name. RELEASE is
+# bookworm (if nothing is said), trixie or bullseye. It is Debian with systemd as process 1, sshd, the users root, deploy
+# (sudo without a password) and nosudo, and a package repository in /opt/repo, so that hosts install packages without a
+# network.
 #
 # No image is pulled: the system comes from debootstrap and the mirror that this machine's apt uses. Needs root, debootstrap,
-# apt-utils and a Docker daemon. What was fetched is kept in ${SNOWMELT_TEST_CACHE:-~/.cache/snowmelt-test}; an image made
-# from the same inputs is not made again. --check builds nothing and fails, saying why, unless that image is there.
+# apt-utils and a Docker daemon. What was fetched is kept in ${SNOWMELT_TEST_CACHE:-~/.cache/snowmelt-test}. The image is
+# named after its inputs, so that what is there is not made again and several checkouts do not meet; snowmelt-test:RELEASE,
+# for use by hand, is the last one made. --check builds nothing and fails, saying why, unless the image is there.
 set -euo pipefail
+umask 022
 
 check=false
 [ "${1:-}" != --check ] || { check=true; shift; }
 release=${1:-bookworm}
-image=snowmelt-test:$release
 here=$(cd "$(dirname "$0")" && pwd)
 
 # In the image from the start.
@@ -26,17 +28,14 @@ fail() {
 
 hash_of() { cat "$@" | sha256sum | cut -c1-16; }
 
-# The image that Docker has under our name was made from these inputs.
-is_built() {
-    [ "$(docker image inspect -f '{{index .Config.Labels "snowmelt-test.inputs"}}' "$image" 2>/dev/null)" = "$inputs" ]
-}
+is_built() { docker image inspect "$image" >/dev/null 2>&1; }
 
 # Debian as debootstrap leaves it, with the offered packages fetched into /opt/repo, as $1. The only step that needs the network.
 fetch() {
     local tarball=$1 mirror package
     mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep '^http' | grep -v security | head -n 1) || true
     mirror=${SNOWMELT_TEST_MIRROR:-${mirror:-http://deb.debian.org/debian}}
-    echo "build.sh: fetching $release from $mirror"
+    echo "build.sh: fetching $release from $mirror" >&2
     debootstrap --variant=minbase --include="$base" "$release" "$root" "$mirror" >"$work/log" 2>&1 ||
         { tail -n 20 "$work/log" >&2; fail 'debootstrap failed'; }
     mkdir -p "$root/opt/repo"
@@ -127,12 +126,12 @@ bookworm | trixie | bullseye) ;;
 *) fail "no such release: $release (bookworm, trixie, bullseye)" ;;
 esac
 docker info >/dev/null 2>&1 || fail 'no Docker daemon answers'
-inputs=$release-$(hash_of "$here/build.sh" "$here/packages.sh")
+image=snowmelt-test:$release-$(hash_of "$here/build.sh" "$here/packages.sh")
 if is_built; then
-    $check || echo "build.sh: $image is up to date"
+    echo "$image"
     exit 0
 fi
-! $check || fail "there is no up-to-date image $image; as root, run tests/hosts/build.sh $release"
+! $check || fail "there is no image $image; as root, run tests/hosts/build.sh $release"
 [ "$(id -u)" = 0 ] || fail 'needs root'
 for tool in debootstrap apt-ftparchive; do
     command -v "$tool" >/dev/null || fail "needs $tool (packages debootstrap and apt-utils)"
@@ -142,7 +141,7 @@ cache=${SNOWMELT_TEST_CACHE:-$HOME/.cache/snowmelt-test}
 mkdir -p "$cache"
 exec 9>"$cache/lock" # two builds at once: the second finds what the first made
 flock 9
-! is_built || exit 0
+! is_built || { echo "$image"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
@@ -155,8 +154,9 @@ else
     fetch "$tarball"
 fi
 furnish
-before=$(docker image inspect -f '{{.Id}}' "$image" 2>/dev/null || true)
-tar -C "$root" -c . | docker import -c 'ENV container=docker' -c 'CMD ["/sbin/host-init"]' \
-    -c "LABEL snowmelt-test.inputs=$inputs" - "$image" >/dev/null
-[ -z "$before" ] || docker rmi "$before" >/dev/null 2>&1 || true # in use by a run that still goes on: left to that
-echo "build.sh: built $image"
+tar -C "$root" -c . | docker import -c 'ENV container=docker' -c 'CMD ["/sbin/host-init"]' -c 'LABEL snowmelt-test=' - \
+    "$image" >/dev/null
+docker tag "$image" "snowmelt-test:$release"
+# What earlier states of these scripts made.
+docker image prune --all --force --filter label=snowmelt-test --filter until=168h >/dev/null
+echo "$image"

@@ -10,6 +10,7 @@
 #   snow-slow 1.0         its postinst writes /run/snow-slow.started and takes until /run/snow-slow.go exists, at most
 #                         60 seconds; then it writes /run/snow-slow.done
 set -euo pipefail
+umask 022
 
 repository=${1:?usage: packages.sh DIR}
 work=$(mktemp -d)

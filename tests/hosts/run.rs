@@ -38,14 +38,10 @@ pub(crate) fn current() -> &'static Run {
     RUN.get_or_init(begin)
 }
 
-/// Whether there is a Docker daemon with an image that was built from the present inputs.
-pub(crate) fn check() -> Result<(), String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/build.sh");
-    match Command::new("bash").args([script, "--check", &release()]).stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Err(format!("bash cannot be run: {error}")),
-    }
+/// The name of the image for hosts, if there are a Docker daemon and an image that was built from the present inputs.
+pub(crate) fn image() -> Result<String, String> {
+    static IMAGE: OnceLock<Result<String, String>> = OnceLock::new();
+    IMAGE.get_or_init(find_image).clone()
 }
 
 /// Creates a container that is not started yet: its name, and the address it will have.
@@ -54,7 +50,8 @@ pub(crate) fn create(hostname: &str) -> (String, Ipv4Addr) {
     let number = run.used_addresses.fetch_add(1, Ordering::Relaxed);
     let address = Ipv4Addr::from_bits(run.first_address.to_bits() + number);
     let container = format!("{}-{number}", run.network);
-    let (label, ip, image) = (format!("{LABEL}={}", run.owner), address.to_string(), format!("{NAME}:{}", release()));
+    let (label, ip) = (format!("{LABEL}={}", run.owner), address.to_string());
+    let image = image().expect("nobody asks for a host where none can be had");
     let mut arguments = vec!["create", "--name", &container, "--hostname", hostname, "--label", &label];
     arguments.extend(["--network", &run.network, "--ip", &ip, "--cgroupns", "private"]);
     arguments.extend(CAPABILITIES.iter().flat_map(|capability| ["--cap-add", capability]));
@@ -88,8 +85,14 @@ fn try_docker(arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(text.trim().to_owned()) } else { Err(error.trim().to_owned()) }
 }
 
-fn release() -> String {
-    env::var("SNOWMELT_TEST_RELEASE").unwrap_or_else(|_| "bookworm".to_owned())
+fn find_image() -> Result<String, String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/build.sh");
+    let release = env::var("SNOWMELT_TEST_RELEASE").unwrap_or_else(|_| "bookworm".to_owned());
+    match Command::new("bash").args([script, "--check", &release]).stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(format!("bash cannot be run: {error}")),
+    }
 }
 
 fn begin() -> Run {
