@@ -18,6 +18,8 @@ mod schema;
 pub mod select;
 pub mod settings;
 pub mod spec;
+#[cfg(test)]
+mod testing;
 pub mod yaml;
 
 use crate::resource::Resource;

@@ -28,3 +28,30 @@ pub fn read(node: &Node, found: &mut Diagnostics) -> Option<Settings> {
     let name = project.expect_text("the project's name", found)?;
     names::check(name, &project.span, "project", found).then(|| Settings { project: name.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{brief, folder, load_folder};
+
+    #[test]
+    fn the_project_needs_a_name_that_can_stand_in_a_path() {
+        for (text, complaint) in [
+            ("project: shop-fleet\n", ""),
+            (
+                "",
+                "the setting `project` is missing @ snowmelt.yml:1:1 = add `project: <name>`; hosts remember under this name what was applied",
+            ),
+            (
+                "project: ../etc\n",
+                "`../etc` cannot be the name of a project @ snowmelt.yml:1:10 = letters, digits, `_` and `-`, at most 100 of them, the first a letter, a digit or `_`",
+            ),
+            ("project: [a]\n", "the project's name must be text, not a list @ snowmelt.yml:1:10"),
+            ("project: a\nprojct: b\n", "unknown setting `projct` @ snowmelt.yml:2:1 = did you mean `project`?"),
+        ] {
+            let root = folder(&[("snowmelt.yml", text), ("inventory.yml", "")]);
+            let (project, found) = load_folder(root.path(), &[]);
+            assert_eq!(brief(&found.render()).join("\n"), complaint, "{text:?}");
+            assert_eq!(project.is_some(), complaint.is_empty() || complaint.contains("projct"), "{text:?}");
+        }
+    }
+}
