@@ -45,7 +45,10 @@ mod tests {
                 "project: ../etc\n",
                 "`../etc` cannot be the name of a project @ snowmelt.yml:1:10 = letters, digits, `_` and `-`, at most 100 of them, the first a letter, a digit or `_`",
             ),
-            ("project: [a]\n", "the project's name must be text, not a list @ snowmelt.yml:1:10"),
+            (
+                "project: [a]\n",
+                "the project's name must be text, not a list @ snowmelt.yml:1:10 = write a single value",
+            ),
             ("project: a\nprojct: b\n", "unknown setting `projct` @ snowmelt.yml:2:1 = did you mean `project`?"),
         ] {
             let root = folder(&[("snowmelt.yml", text), ("inventory.yml", "")]);
