@@ -409,7 +409,10 @@ error: `port` is a parameter and computed in `let`
         for (text, complaint) in [
             ("platforms: [debain]", "unknown platform `debain` @ P:1:13 = did you mean `debian`?"),
             ("requires: [bse]", "unknown role `bse` @ P:1:12 = did you mean `base`?"),
-            ("requires: base", "`requires` must be a list, not text @ P:1:11"),
+            (
+                "requires: base",
+                "`requires` must be a list, not text @ P:1:11 = write `[…, …]`, or a line `- …` for each item",
+            ),
             (
                 "params: {a: string}",
                 "the parameter `a` must be a map, not text @ P:1:13 = for example `a: {type: string, default: …}`",
@@ -466,8 +469,11 @@ error: `port` is a parameter and computed in `let`
                 "an enum needs `values` @ P:1:30 = write `of: {type: enum, values: […]}`",
             ),
             ("params: {a: {type: map, of: {b: {type: itn}}}}", "unknown type `itn` @ P:1:40 = did you mean `int`?"),
-            ("let: [a]", "`let` must be a map, not a list @ P:1:6"),
-            ("facts: {v: {cmd: x}}", "unknown key of a fact `cmd` @ P:1:13 = did you mean `command`?"),
+            ("let: [a]", "`let` must be a map, not a list @ P:1:6 = write `key: value` lines"),
+            (
+                "facts: {v: {cmd: x}}",
+                "unknown key of a fact `cmd` @ P:1:13 = known: command, max, min, pattern, type, values",
+            ),
             (
                 "facts: {v: {command: x, type: list}}",
                 "a fact cannot have this type @ P:1:31 = one of string, int, float, bool, path, enum: a fact is what a command prints",
@@ -476,7 +482,10 @@ error: `port` is a parameter and computed in `let`
                 "resources: [nginx]",
                 "an entry of `resources` must be a map, not text @ P:1:13 = for example `- package: nginx`",
             ),
-            ("resources: {package: nginx}", "`resources` must be a list, not a map @ P:1:12"),
+            (
+                "resources: {package: nginx}",
+                "`resources` must be a list, not a map @ P:1:12 = write `[…, …]`, or a line `- …` for each item",
+            ),
         ] {
             let (_, found) = with_files(&[("roles/web/role.yml", text)], &[]);
             let found = brief(&found);

@@ -33,7 +33,10 @@ pub fn read(node: &Node, found: &mut Diagnostics) -> Option<Settings> {
         Some(memory) => {
             let path = memory.expect_text("the folder in which hosts remember", found)?;
             if !path.starts_with('/') || path.contains(['\0', '\n']) {
-                found.push(Diagnostic::error(&memory.span, "the folder in which hosts remember must be an absolute path"));
+                found.push(Diagnostic::error(
+                    &memory.span,
+                    "the folder in which hosts remember must be an absolute path",
+                ));
                 return None;
             }
             Some(path.trim_end_matches('/').to_owned())
@@ -58,7 +61,10 @@ mod tests {
                 "project: ../etc\n",
                 "`../etc` cannot be the name of a project @ snowmelt.yml:1:10 = letters, digits, `_` and `-`, at most 100 of them, the first a letter, a digit or `_`",
             ),
-            ("project: [a]\n", "the project's name must be text, not a list @ snowmelt.yml:1:10"),
+            (
+                "project: [a]\n",
+                "the project's name must be text, not a list @ snowmelt.yml:1:10 = write a single value",
+            ),
             (
                 "project: a\nmemory: here\n",
                 "the folder in which hosts remember must be an absolute path @ snowmelt.yml:2:9",

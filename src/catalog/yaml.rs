@@ -196,7 +196,13 @@ impl Node {
     }
 
     fn unexpected<T>(&self, what: &str, wanted: &str, found: &mut Diagnostics) -> Option<T> {
-        found.push(Diagnostic::error(&self.span, format!("{what} must be {wanted}, not {}", self.describe())));
+        let hint = match wanted {
+            "a list" => "write `[…, …]`, or a line `- …` for each item",
+            "a map" => "write `key: value` lines",
+            _ => "write a single value",
+        };
+        let message = format!("{what} must be {wanted}, not {}", self.describe());
+        found.push(Diagnostic::error(&self.span, message).hint(hint));
         None
     }
 }

@@ -228,7 +228,9 @@ pub fn read_targets<'a>(paths: &[&'a str], answer: &mut Sections<'_>) -> HashMap
 /// The owner or group of something as it compares with what is wanted: by number where a number was written, else by name.
 pub fn principal(resource: &Resource, attribute: &Attribute, name: &str, number: &str) -> Reading {
     let wants_number = match resource.want(attribute) {
-        Some(Want::Exactly(value)) => value.as_text().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit())),
+        Some(Want::Exactly(value)) => {
+            value.as_text().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        }
         _ => false,
     };
     Reading::Is(if wants_number { number } else { name }.into())
@@ -313,10 +315,12 @@ mod tests {
         read(paths, &mut Sections::of(answer))
     }
 
-    const GNU: &[u8] = b"81a4:0:0:3:root:root:/f\na1ff:0:0:1:root:root:/l\n43ed:33:7777:4096:www-data:UNKNOWN:/d\n\x001\x00\
+    const GNU: &[u8] =
+        b"81a4:0:0:3:root:root:/f\na1ff:0:0:1:root:root:/l\n43ed:33:7777:4096:www-data:UNKNOWN:/d\n\x001\x00\
         stat: cannot statx '/nope/x': No such file or directory\nstat: cannot statx '/f/x': Not a directory\n\
         stat: cannot statx '/root: No such file or directory': Permission denied\x00";
-    const BUSYBOX: &[u8] = b"81a4:0:0:3:root:root:/f\na1ff:0:0:1:root:root:/l\n43ed:33:7777:4096:www-data:UNKNOWN:/d\n\x001\x00\
+    const BUSYBOX: &[u8] =
+        b"81a4:0:0:3:root:root:/f\na1ff:0:0:1:root:root:/l\n43ed:33:7777:4096:www-data:UNKNOWN:/d\n\x001\x00\
         stat: can't stat '/nope/x': No such file or directory\nstat: can't stat '/f/x': Not a directory\n\
         stat: can't stat '/root: No such file or directory': Permission denied\x00";
     const ASKED: &[&str] = &["/f", "/nope/x", "/l", "/f/x", "/root: No such file or directory", "/d"];
@@ -343,9 +347,15 @@ mod tests {
         };
         assert!(unknown(b""));
         assert!(unknown(b"81a4:0:0:3:root:root:/f\n"), "cut off");
-        assert!(unknown(b"\x001\x00stat: cannot statx '/f': No such file or directory\x00"), "one complaint for two paths");
+        assert!(
+            unknown(b"\x001\x00stat: cannot statx '/f': No such file or directory\x00"),
+            "one complaint for two paths"
+        );
         assert!(unknown(b"garbage\n81a4:x\n\x000\x00\x00"));
-        assert_eq!(found(&["/f"], b"\x00127\x00sh: stat: not found\x00")["/f"], Found::Unknown("no program `stat`".into()));
+        assert_eq!(
+            found(&["/f"], b"\x00127\x00sh: stat: not found\x00")["/f"],
+            Found::Unknown("no program `stat`".into())
+        );
     }
 
     #[test]
@@ -378,7 +388,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (closed, below) = (folder.path().join("closed"), folder.path().join("closed/file"));
         std::fs::create_dir(&closed).unwrap();
-        let set_mode = |mode| std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let set_mode =
+            |mode| std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         set_mode(0o000);
         let below = below.to_str().unwrap();
         for (shell, answer) in as_nobody(folder.path(), &fragment(&[below])) {

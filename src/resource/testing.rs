@@ -99,7 +99,8 @@ pub(crate) fn combinations() -> Vec<(String, Vec<&'static str>, String)> {
     let host = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
     let shells = [vec!["/usr/bin/dash"], vec!["/bin/bash", "--posix"], vec!["/bin/busybox", "ash"]];
     let tools = [("host", host), ("busybox", busybox_tools().display().to_string())];
-    let both = |shell: Vec<&'static str>| tools.clone().map(|(name, path)| (format!("{shell:?} {name}"), shell.clone(), path));
+    let both =
+        |shell: Vec<&'static str>| tools.clone().map(|(name, path)| (format!("{shell:?} {name}"), shell.clone(), path));
     shells.into_iter().flat_map(both).collect()
 }
 
@@ -124,7 +125,8 @@ fn busybox_tools() -> &'static PathBuf {
         let folder = std::env::temp_dir().join(format!("snowmelt-busybox-tools-{uid}"));
         if !folder.exists() {
             let fresh = tempfile::tempdir().expect("a folder for tools");
-            std::fs::set_permissions(fresh.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+            std::fs::set_permissions(fresh.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+                .expect("it is ours");
             let mut install = Command::new("/bin/busybox");
             let done = install.args(["--install", "-s"]).arg(fresh.path()).status().expect("busybox is installed");
             assert!(done.success());

@@ -46,8 +46,8 @@ use version::{Constraint, Scheme};
 use crate::base::quote;
 use crate::base::value::Value;
 use crate::resource::{
-    Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil, State, Step,
-    Table, Type, Work,
+    Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil, State,
+    Step, Table, Type, Work,
 };
 
 const VERSION: Attribute = Attribute::state(
@@ -55,8 +55,11 @@ const VERSION: Attribute = Attribute::state(
     Type::Version,
     "Which versions will do: `>=1.18`, `>=1.18, <2`, or exactly `1.22.1`. An epoch or revision that is not named does not count.",
 );
-const HOLD: Attribute =
-    Attribute::state("hold", Type::Bool, "Whether upgrades leave the package alone (`apt-mark hold`, versionlock, `addlock`).");
+const HOLD: Attribute = Attribute::state(
+    "hold",
+    Type::Bool,
+    "Whether upgrades leave the package alone (`apt-mark hold`, versionlock, `addlock`).",
+);
 const PURGE: Attribute = Attribute::act(
     "purge",
     Type::Bool,
@@ -124,7 +127,8 @@ impl Kind for Package {
         };
         let name = resource.identity();
         if !is_name(name) {
-            let hint = "letters, digits, `+`, `-`, `.` and `_`, and for dpkg `:` and an architecture; no pattern, no version";
+            let hint =
+                "letters, digits, `+`, `-`, `.` and `_`, and for dpkg `:` and an architecture; no pattern, no version";
             add(None, format!("`{name}` is no name of a package"), hint);
         }
         if let Some(text) = resource.text(&VERSION) {
@@ -144,7 +148,11 @@ impl Kind for Package {
             }
         }
         if !absent && resource.want(&PURGE).is_some() {
-            add(Some(&PURGE), "`purge` is for packages that shall be absent".to_owned(), "add `state: absent`, or leave it out");
+            add(
+                Some(&PURGE),
+                "`purge` is for packages that shall be absent".to_owned(),
+                "add `state: absent`, or leave it out",
+            );
         }
         mistakes
     }

@@ -69,7 +69,8 @@ impl<'a> Plan<'a> {
         self.finishes |= is_half_way;
         if (due.differs("state") && !is_half_way) || due.differs(VERSION.name) {
             let text = resource.text(&VERSION).unwrap_or_default();
-            let constraints = if text.is_empty() { Vec::new() } else { Constraint::parse_all(text).unwrap_or_default() };
+            let constraints =
+                if text.is_empty() { Vec::new() } else { Constraint::parse_all(text).unwrap_or_default() };
             let recommends = resource.truth(&RECOMMENDS) != Some(false);
             let is_held = resource.truth(&HOLD).is_some() && is_true(HOLD.name);
             self.install.push(Install { name, text, constraints, recommends, is_held });

@@ -142,7 +142,8 @@ impl Answer<'_> {
             let is_it = column()? == name;
             let its_arch = column()?;
             let (status, version, want) = (column()?, column()?, column()?);
-            let fits = arch.is_none_or(|arch| arch == its_arch || its_arch == "all" || arch == "native" || arch == "any");
+            let fits =
+                arch.is_none_or(|arch| arch == its_arch || its_arch == "all" || arch == "native" || arch == "any");
             let is_there = is_it && fits && status != "not-installed";
             let (status, version) = (status.to_owned(), version.to_owned());
             is_there.then(|| Installed { version, status, is_held: want == "hold" })
@@ -155,7 +156,8 @@ impl Answer<'_> {
         let rows = self.installed.iter().filter_map(|line| {
             let mut columns = line.split('\t');
             let (its_name, arch, version) = (columns.next()?, columns.next()?, columns.next()?);
-            let is_it = its_name == name || name.strip_prefix(its_name).and_then(|rest| rest.strip_prefix('.')) == Some(arch);
+            let is_it =
+                its_name == name || name.strip_prefix(its_name).and_then(|rest| rest.strip_prefix('.')) == Some(arch);
             // Epoch 0 is what everybody leaves out.
             is_it.then(|| version.strip_prefix("0:").unwrap_or(version).to_owned())
         });
@@ -171,9 +173,10 @@ impl Answer<'_> {
             let versioned = line.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
             versioned.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '*'))
                 || line.strip_prefix("solvable_name:").is_some_and(|locked| locked.trim() == name)
-                || line.strip_prefix("name").and_then(|rest| rest.trim_start().strip_prefix('=')).is_some_and(|locked| {
-                    locked.trim().trim_matches('"') == name
-                })
+                || line
+                    .strip_prefix("name")
+                    .and_then(|rest| rest.trim_start().strip_prefix('='))
+                    .is_some_and(|locked| locked.trim().trim_matches('"') == name)
         })
     }
 

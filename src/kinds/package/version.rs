@@ -134,7 +134,8 @@ impl Constraint {
             ("<", Relation::LessThan),
         ];
         let sign = SIGNS.iter().find(|(sign, _)| text.starts_with(sign));
-        let (relation, rest) = sign.map_or((Relation::Exactly, text), |(sign, relation)| (*relation, &text[sign.len()..]));
+        let (relation, rest) =
+            sign.map_or((Relation::Exactly, text), |(sign, relation)| (*relation, &text[sign.len()..]));
         let version = rest.trim();
         let fits = |c: char| c.is_ascii_alphanumeric() || ".+-~^:_".contains(c);
         if !version.starts_with(|c: char| c.is_ascii_alphanumeric()) || !version.chars().all(fits) {
@@ -183,7 +184,8 @@ impl<'a> Parts<'a> {
             Some((epoch, rest)) if is_epoch(epoch) => (Some(epoch), rest),
             _ => (None, text),
         };
-        let (version, release) = rest.rsplit_once('-').map_or((rest, None), |(version, release)| (version, Some(release)));
+        let (version, release) =
+            rest.rsplit_once('-').map_or((rest, None), |(version, release)| (version, Some(release)));
         Self { epoch, version, release }
     }
 }
@@ -382,7 +384,8 @@ mod tests {
         // libalpm 13 said of every pair; the fourth is from apk's own table of test cases.
         for (scheme, chain) in [(Scheme::Dpkg, DPKG), (Scheme::Rpm, RPM), (Scheme::Alpm, ALPM), (Scheme::Apk, APK)] {
             let ranks = chain.split(" < ").enumerate();
-            let ranked: Vec<(usize, &str)> = ranks.flat_map(|(i, same)| same.split(" = ").map(move |v| (i, v.trim()))).collect();
+            let ranked: Vec<(usize, &str)> =
+                ranks.flat_map(|(i, same)| same.split(" = ").map(move |v| (i, v.trim()))).collect();
             for (i, a) in &ranked {
                 for (j, b) in &ranked {
                     assert_eq!(scheme.compare(a, b), i.cmp(j), "{scheme:?}: {a} and {b}");
