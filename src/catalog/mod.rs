@@ -6,6 +6,7 @@
 
 pub mod connection;
 mod connection_keys;
+pub(crate) mod fold;
 mod groups;
 mod inventory;
 mod levels;
