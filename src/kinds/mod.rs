@@ -1,11 +1,13 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
 mod package;
+#[cfg(test)]
+mod testing;
 
 use crate::resource::Kind;
 
 /// Every kind, in the order in which they are documented.
-pub const ALL: &[&dyn Kind] = &[];
+pub const ALL: &[&dyn Kind] = &[&package::Package];
 
 /// The kind with this name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
