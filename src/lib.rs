@@ -2,4 +2,5 @@
 pub mod base;
 pub mod catalog;
 pub mod kinds;
+pub mod report;
 pub mod resource;
