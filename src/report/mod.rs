@@ -7,6 +7,7 @@ pub mod answers;
 mod groups;
 mod json;
 mod junit;
+pub mod page;
 mod text;
 
 use crate::resource::result::{HostResult, RunResult};
