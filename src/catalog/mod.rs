@@ -5,7 +5,19 @@
 //! No host is contacted here, and every mistake is reported with its place before one is.
 
 pub mod connection;
+mod connection_keys;
+mod groups;
+mod inventory;
+mod levels;
+pub mod load;
 pub mod model;
+mod names;
+pub mod ranges;
+pub mod role;
+mod schema;
+pub mod select;
+pub mod settings;
+pub mod spec;
 pub mod yaml;
 
 use crate::resource::Resource;
