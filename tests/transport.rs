@@ -69,7 +69,11 @@ async fn behaves(session: &mut Session) {
     assert_eq!(session.exec(silent).await.unwrap().end, End::IdleTimeout);
     let busy = Exec { deadline: Duration::from_millis(400), ..exec("while :; do echo x; sleep 0.1; done", "") };
     assert_eq!(session.exec(busy).await.unwrap().end, End::Deadline);
-    assert_eq!(session.exec(exec("sleep 5 & echo started", "")).await.unwrap(), said("started\n"), "its child holds stdout");
+    assert_eq!(
+        session.exec(exec("sleep 5 & echo started", "")).await.unwrap(),
+        said("started\n"),
+        "its child holds stdout"
+    );
     assert_eq!(session.channels(), 8);
 }
 

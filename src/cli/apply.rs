@@ -1,14 +1,12 @@
 //! `snowmelt apply`: bring about what is declared, after asking.
 
 use std::io::BufRead as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::{Global, Limit, Narrow, Pace, Reports, Set, Target};
 use super::failure::Failure;
 use super::output::{self, Screen};
-use super::progress::Progress;
 use super::{End, project};
-use crate::report::{FORMATS, Options};
+use crate::report::FORMATS;
 use crate::resource::result::{ResourceResult, RunResult, exit};
 use crate::verbs;
 
@@ -44,30 +42,27 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
         return Err(Failure::new("nobody can be asked whether to apply", hint));
     }
     let asked = project::Asked { limit: &args.limit, set: &args.set, pace: &args.pace, narrow: Some(&args.narrow) };
-    let settings = project::settings(global, &asked)?;
+    let settings = project::settings(global, &asked, screen)?;
     output::prepare(&args.reports.report)?;
-    let progress = Progress::new(settings.hosts.len(), screen.shows_progress);
-    let (was_shown, was_declined) = (AtomicBool::new(false), AtomicBool::new(false));
-    let takes_stdout = args.reports.report.iter().any(|report| report.target == Target::Stdout);
-    let confirm = |plan: &RunResult| {
-        if args.yes {
-            return true;
+    let mut options = screen.options.clone();
+    if !args.yes {
+        let plan = project::with_progress(&settings, screen, verbs::plan)?;
+        if settings.interrupt.level() > 0 {
+            return Ok(exit::INTERRUPTED);
         }
-        was_shown.store(true, Ordering::Relaxed);
-        let agreed = progress.suspend(|| ask(plan, screen, takes_stdout));
-        was_declined.store(!agreed, Ordering::Relaxed);
-        agreed
-    };
-    let result = verbs::block_on(verbs::apply(&settings, &confirm, &progress));
-    drop(progress);
-    if was_declined.into_inner() {
-        screen.print_error("nothing was changed\n");
-        return Ok(result.exit_code());
+        if is_anything_due(&plan) {
+            let takes_stdout = args.reports.report.iter().any(|report| report.target == Target::Stdout);
+            if !ask(&plan, screen, takes_stdout) {
+                screen.print_error("nothing was changed\n");
+                return Ok(plan.exit_code());
+            }
+            // Who has just read the diffs does not need them again.
+            options.no_diffs = !options.verbose;
+        }
     }
-    // Who has just read the diffs in the plan does not need them again.
-    let options = Options { no_diffs: was_shown.into_inner() && !screen.options.verbose, ..screen.options.clone() };
+    let result = project::with_progress(&settings, screen, verbs::apply)?;
     let code = screen.deliver(&result, &args.reports.report, &options);
-    Ok(if settings.interrupt.is_set() { exit::INTERRUPTED } else { code })
+    Ok(project::exit_code(&settings, code))
 }
 
 /// Shows the plan and waits for a yes.
@@ -86,8 +81,16 @@ fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
     std::io::stdin().lock().read_line(&mut answer).is_ok() && is_yes(&answer)
 }
 
+/// What apply would act on.
+fn is_due(resource: &ResourceResult) -> bool {
+    resource.verdict.is_wrong() && !resource.is_check
+}
+
+fn is_anything_due(plan: &RunResult) -> bool {
+    plan.hosts.iter().any(|host| host.resources.iter().any(is_due))
+}
+
 fn question(plan: &RunResult) -> String {
-    let is_due = |resource: &ResourceResult| resource.verdict.is_wrong() && !resource.is_check;
     let due = plan.hosts.iter().filter(|host| host.resources.iter().any(is_due));
     let names: Vec<&str> = due.map(|host| host.host.as_str()).collect();
     match names.as_slice() {

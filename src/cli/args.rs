@@ -8,6 +8,11 @@ use clap::{Args, ValueEnum};
 use crate::base::nearest;
 use crate::report;
 
+/// How many hosts are worked on at a time, unless told otherwise.
+pub(super) const PARALLEL: usize = 25;
+/// How long one host may take, unless told otherwise.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// What every verb takes.
 #[derive(Debug, Args)]
 pub(super) struct Global {
@@ -47,27 +52,16 @@ pub(super) struct Limit {
 /// Values from the command line.
 #[derive(Debug, Default, Args)]
 pub(super) struct Set {
-    /// A value of a parameter, nearer than any other: role.param=value (repeatable)
-    #[arg(long, value_name = "ROLE.PARAM=VALUE", value_parser = parse_set)]
-    pub(super) set: Vec<Given>,
-}
-
-/// One `--set`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Given {
-    /// The role (instance).
-    pub(super) role: String,
-    /// The parameter.
-    pub(super) param: String,
-    /// The value as written.
-    pub(super) value: String,
+    /// A value of a parameter, nearer than any other; YAML (repeatable)
+    #[arg(long, value_name = "ROLE.PARAM=VALUE")]
+    pub(super) set: Vec<String>,
 }
 
 /// How many hosts at a time, and for how long.
 #[derive(Debug, Args)]
 pub(super) struct Pace {
     /// How many hosts are worked on at a time
-    #[arg(long, value_name = "N", default_value = "25", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = PARALLEL as u16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) parallel: u16,
     /// How long one host may take (90s, 10m, 1h)
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
@@ -139,16 +133,6 @@ fn parse_report(text: &str) -> Result<Report, String> {
     Ok(Report { format, target })
 }
 
-fn parse_set(text: &str) -> Result<Given, String> {
-    let parts = text.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value)));
-    match parts {
-        Some(((role, param), value)) if !role.is_empty() && !param.is_empty() => {
-            Ok(Given { role: role.to_owned(), param: param.to_owned(), value: value.to_owned() })
-        }
-        _ => Err("write role.param=value, for instance nginx.workers=4".to_owned()),
-    }
-}
-
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a number and s, m or h: 90s, 10m, 1h".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;
@@ -182,20 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_names_its_role_and_parameter() {
-        let given = parse_set("nginx.workers=a=b.c").unwrap();
-        assert_eq!((given.role.as_str(), given.param.as_str(), given.value.as_str()), ("nginx", "workers", "a=b.c"));
-        assert_eq!(parse_set("nginx.workers=").unwrap().value, "");
-        for bad in ["", "nginx", "nginx=4", ".x=1", "nginx.=1", "nginx.workers"] {
-            assert!(parse_set(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn durations_have_a_unit_and_bounds() {
         assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("2h"), Ok(Duration::from_secs(7200)));
-        for bad in ["", "5", "s", "-5s", "0s", "8d", "1.5h", "99999999999999999999h", "18446744073709551615h", "5µ", "é"] {
+        for bad in
+            ["", "5", "s", "-5s", "0s", "8d", "1.5h", "99999999999999999999h", "18446744073709551615h", "5µ", "é"]
+        {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

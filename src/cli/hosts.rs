@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::args::{Global, Limit};
+use super::args::{Global, Limit, Set};
 use super::output::Screen;
 use super::{End, project};
 use crate::base::clean;
@@ -28,8 +28,9 @@ pub(super) struct Args {
 
 /// Lists the hosts.
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
-    let project = project::load(global)?;
-    let chosen = project::select(&project, &args.limit)?;
+    let loaded = project::load(global, &Set::default(), screen)?;
+    let project = &loaded.project;
+    let chosen = project::select(project, &args.limit)?;
     let hosts: Vec<&Host> = chosen.iter().filter_map(|index| project.hosts.get(*index)).collect();
     screen.print(&if global.quiet { names(&hosts) } else { table(&hosts) });
     Ok(exit::FINE)

@@ -1,6 +1,5 @@
 //! The command line: arguments in, exit code out.
 //!
-//! One file per verb. This floor is the only one that prints, asks, or reads the environment; what is shown is made by
 //! [`crate::report`], what is done by [`crate::verbs`].
 
 mod apply;
@@ -15,8 +14,8 @@ mod output;
 mod plan;
 mod progress;
 mod project;
+mod revision;
 mod run;
-mod show;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -51,7 +50,6 @@ enum Verb {
     Init(init::Args),
     Demo(demo::Args),
     Hosts(hosts::Args),
-    Show(show::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Verify(verify::Args),
@@ -65,7 +63,7 @@ impl Cli {
         self.global.verbose
     }
 
-    /// Does what was asked for. What goes wrong before any host is contacted is shown here.
+    /// Does what was asked for; a reason why it could not begin is shown.
     pub fn run(self) -> u8 {
         let screen = Screen::new(&self.global);
         let global = &self.global;
@@ -73,7 +71,6 @@ impl Cli {
             Verb::Init(args) => init::run(&args, &screen),
             Verb::Demo(args) => demo::run(&args, &screen),
             Verb::Hosts(args) => hosts::run(&args, global, &screen),
-            Verb::Show(args) => show::run(&args, global, &screen),
             Verb::Plan(args) => plan::run(&args, global, &screen),
             Verb::Apply(args) => apply::run(&args, global, &screen),
             Verb::Verify(args) => verify::run(&args, global, &screen),

@@ -61,6 +61,11 @@ impl Screen {
         write_quietly(&mut io::stderr().lock(), text);
     }
 
+    /// Writes a warning to standard error, from wherever it comes.
+    pub(super) fn warn(text: &str) {
+        write_quietly(&mut io::stderr().lock(), text);
+    }
+
     /// Shows why a verb could not begin.
     pub(super) fn complain(&self, failure: &Failure) {
         let text = failure.text();

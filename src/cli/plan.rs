@@ -2,14 +2,20 @@
 
 use super::args::{Global, Limit, Narrow, Pace, Reports, Set};
 use super::output::{self, Screen};
-use super::progress::Progress;
 use super::{End, project};
-use crate::resource::result::exit;
 use crate::verbs;
+
+const EXAMPLES: &str = "\
+Examples:
+  snowmelt plan
+  snowmelt plan -l web001.example.com --only nginx/file:/etc/nginx/nginx.conf
+  snowmelt plan --set nginx.workers=8
+
+Ends with 1 when something is due.";
 
 /// Show what apply would do, with diffs; nothing is changed
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  snowmelt plan\n  snowmelt plan -l web001.example.com --only nginx/file:/etc/nginx/nginx.conf\n  snowmelt plan --set nginx.workers=8\n\nEnds with 1 when something is due.")]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     limit: Limit,
@@ -26,11 +32,9 @@ pub(super) struct Args {
 /// Plans and reports.
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
     let asked = project::Asked { limit: &args.limit, set: &args.set, pace: &args.pace, narrow: Some(&args.narrow) };
-    let settings = project::settings(global, &asked)?;
+    let settings = project::settings(global, &asked, screen)?;
     output::prepare(&args.reports.report)?;
-    let progress = Progress::new(settings.hosts.len(), screen.shows_progress);
-    let result = verbs::block_on(verbs::plan(&settings, &progress));
-    drop(progress);
+    let result = project::with_progress(&settings, screen, verbs::plan)?;
     let code = screen.deliver(&result, &args.reports.report, &screen.options);
-    Ok(if settings.interrupt.is_set() { exit::INTERRUPTED } else { code })
+    Ok(project::exit_code(&settings, code))
 }

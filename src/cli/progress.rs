@@ -36,6 +36,11 @@ impl Progress {
         self.bar.suspend(show)
     }
 
+    /// Takes the line away for good.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
     fn update(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
         // A panic elsewhere while the lock was held does no harm to a line of text.
         let mut busy = self.busy.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -70,14 +75,8 @@ impl Events for Progress {
         self.bar.inc(1);
     }
 
-    fn act_output(&self, host: &str, line: &str) {
-        self.host_phase(host, &clean::shorten(line, 60));
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+    fn host_step(&self, host: &str, title: &str) {
+        self.host_phase(host, &clean::shorten(title, 60));
     }
 }
 
@@ -99,7 +98,7 @@ mod tests {
     fn hosts_come_and_go_and_what_they_print_is_cleaned() {
         let progress = Progress::new(2, false);
         progress.host_started("web1");
-        progress.act_output("web1", "\u{1b}[31mred");
+        progress.host_step("web1", "\u{1b}[31mred");
         assert_eq!(progress.bar.message(), "web1: \\x1b[31mred");
         assert_eq!(progress.suspend(|| 5), 5);
     }

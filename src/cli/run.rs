@@ -1,7 +1,6 @@
 //! `snowmelt run`: one command on several hosts.
 
 use super::args::{Global, Limit, Pace};
-use super::progress::Progress;
 use super::output::Screen;
 use super::{End, project};
 use crate::base::quote;
@@ -33,24 +32,25 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
     let set = super::args::Set::default();
     let asked = project::Asked { limit: &args.limit, set: &set, pace: &args.pace, narrow: None };
-    let settings = project::settings(global, &asked)?;
-    let progress = Progress::new(settings.hosts.len(), screen.shows_progress);
-    let result = verbs::block_on(verbs::run(&settings, &quote::words(&args.command), &progress));
-    drop(progress);
+    let settings = project::settings(global, &asked, screen)?;
+    let command = quote::words(&args.command);
+    let result = project::with_progress(&settings, screen, async |settings, events| {
+        verbs::run(settings, &command, events).await
+    })?;
     let answers: Vec<Answer<'_>> = result
         .hosts
         .iter()
         .map(|(host, end)| Answer {
             host,
-            end: end.as_ref().map(|(exit, stdout, stderr)| Ended { exit: *exit, stdout, stderr }),
+            end: end.as_ref().map(|end| Ended { status: end.status, stdout: &end.stdout, stderr: &end.stderr }),
         })
         .collect();
     screen.print(&answers::render(&answers, &screen.options));
-    Ok(if settings.interrupt.is_set() { exit::INTERRUPTED } else { code(&answers) })
+    Ok(project::exit_code(&settings, code(&answers)))
 }
 
 fn code(answers: &[Answer<'_>]) -> u8 {
-    if answers.iter().any(|answer| matches!(answer.end, Ok(ended) if ended.exit != 0)) {
+    if answers.iter().any(|answer| matches!(answer.end, Ok(ended) if ended.status != 0)) {
         exit::WRONG
     } else if answers.is_empty() || answers.iter().any(|answer| answer.end.is_err()) {
         exit::UNKNOWN
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_failure_wins_over_a_host_without_an_answer() {
         let trouble = Trouble { phase: "connect".into(), message: "timed out".into(), hint: None };
-        let ended = |exit| Answer { host: "a", end: Ok(Ended { exit, stdout: b"", stderr: b"" }) };
+        let ended = |status| Answer { host: "a", end: Ok(Ended { status, stdout: b"", stderr: b"" }) };
         let silent = Answer { host: "b", end: Err(&trouble) };
         assert_eq!(code(&[ended(0)]), exit::FINE);
         assert_eq!(code(&[ended(0), silent]), exit::UNKNOWN);

@@ -22,7 +22,7 @@ pub struct Answer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ended<'a> {
     /// Its exit status.
-    pub exit: i32,
+    pub status: u32,
     /// What it wrote to standard output.
     pub stdout: &'a [u8],
     /// What it wrote to standard error.
@@ -42,7 +42,7 @@ pub fn render(answers: &[Answer<'_>], options: &Options) -> String {
         out.push_str(body);
         out.push('\n');
     }
-    let failed = answers.iter().filter(|answer| matches!(answer.end, Ok(ended) if ended.exit != 0)).count();
+    let failed = answers.iter().filter(|answer| matches!(answer.end, Ok(ended) if ended.status != 0)).count();
     let unreached = answers.iter().filter(|answer| answer.end.is_err()).count();
     let mut parts = vec![format!("{} {}", answers.len() - failed - unreached, paint.tone(Tone::Good, "ok"))];
     if failed > 0 {
@@ -66,8 +66,8 @@ fn body(answer: &Answer<'_>, paint: &Paint) -> String {
             for line in clean::lines(&clean::utf8(ended.stderr)).lines() {
                 let _ = writeln!(out, "  {} {line}", paint.dim("stderr:"));
             }
-            if ended.exit != 0 {
-                let _ = writeln!(out, "  {}", paint.tone(Tone::Bad, &format!("exit status {}", ended.exit)));
+            if ended.status != 0 {
+                let _ = writeln!(out, "  {}", paint.tone(Tone::Bad, &format!("exit status {}", ended.status)));
             } else if out.is_empty() {
                 let _ = writeln!(out, "  {}", paint.dim("no output"));
             }
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn equal_answers_are_shown_once() {
-        let up = Ended { exit: 0, stdout: b"up 3 days\n", stderr: b"" };
-        let bad = Ended { exit: 127, stdout: b"", stderr: b"sh: \x1b[1mnope: not found\n" };
+        let up = Ended { status: 0, stdout: b"up 3 days\n", stderr: b"" };
+        let bad = Ended { status: 127, stdout: b"", stderr: b"sh: \x1b[1mnope: not found\n" };
         let trouble = Trouble { phase: "connect".into(), message: "timed out".into(), hint: None };
         let answers = [
             Answer { host: "web1", end: Ok(up) },

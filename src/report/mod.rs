@@ -58,6 +58,11 @@ pub fn find(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
+/// Text that stands out, if colours are wanted.
+pub fn bold(text: &str, options: &Options) -> String {
+    text::Paint { color: options.color }.bold(text)
+}
+
 impl Format {
     /// The report of a run.
     pub fn render(&self, run: &RunResult, options: &Options) -> String {

@@ -28,7 +28,14 @@ pub fn render(table: &Table) -> String {
     let identity = &table.identity;
     let _ = writeln!(out, "- `{}`: the {}, {}. {}", table.name, identity.name, type_words(&identity.ty), identity.doc);
     for attribute in table.attributes {
-        let _ = writeln!(out, "- `{}`: {}{}. {}", attribute.name, type_words(&attribute.ty), side(attribute), attribute.doc);
+        let _ = writeln!(
+            out,
+            "- `{}`: {}{}. {}",
+            attribute.name,
+            type_words(&attribute.ty),
+            side(attribute),
+            attribute.doc
+        );
     }
     if !table.examples.is_empty() {
         out.push_str("\n## Examples\n");

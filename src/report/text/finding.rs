@@ -141,7 +141,8 @@ fn of_resource(verb: Verb, resource: &ResourceResult, options: &Options) -> Opti
     };
     let severity = if verb == Verb::Verify { Severity::Critical as u8 - resource.severity as u8 } else { 0 };
     let mut finding = Finding { rank: (class, severity), what: address, ..bare(class, word, tone) };
-    if matches!(tone, Tone::Bad | Tone::Doubt) && verb != Verb::Plan {
+    let is_elsewhere = matches!(resource.action, Action::NotReached | Action::NotSelected(_) | Action::Lost(_));
+    if matches!(tone, Tone::Bad | Tone::Doubt) && verb != Verb::Plan && !is_elsewhere {
         finding.place = Some(clean::line(&format!("{}:{}", resource.file, resource.line)).into_owned());
     }
     explain(&mut finding, verb, resource, options);
@@ -191,6 +192,9 @@ fn explain_verdict(finding: &mut Finding, verb: Verb, resource: &ResourceResult,
         let moved = matches!(resource.verdict, Verdict::Drifted);
         finding.inline = if moved { "the host has moved since it was applied".to_owned() } else { String::new() };
     }
+    if verb == Verb::Plan && finding.inline.is_empty() {
+        finding.inline = created_with(&resource.attributes);
+    }
     let mut remarks = differences(&resource.attributes, style, options);
     let alone = matches!(remarks.as_slice(), [Remark::Attribute { .. }]);
     if alone && finding.inline.is_empty() {
@@ -219,7 +223,6 @@ fn differences(attributes: &[AttributeResult], style: Style, options: &Options) 
         remarks.push(Remark::Attribute { name: "state".to_owned(), text: difference(state, style) });
     }
     let is_created = state.is_some_and(|state| state.want != "absent");
-    let mut created = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.name != "state") {
         let name = clean::line(&attribute.name).into_owned();
         match (&attribute.diff, &attribute.verdict) {
@@ -233,8 +236,8 @@ fn differences(attributes: &[AttributeResult], style: Style, options: &Options) 
             (Some(_), verdict) if verdict.is_wrong() => {
                 remarks.push(Remark::Attribute { name, text: "differs".to_owned() });
             }
-            // What does not exist has no attributes: what they will be is enough.
-            _ if is_created => created.push(format!("{name} {}", value(&attribute.want))),
+            // What does not exist has no attributes that could differ.
+            _ if is_created => {}
             (_, verdict) if verdict.is_wrong() && state.is_none() => {
                 remarks.push(Remark::Attribute { name, text: difference(attribute, style) });
             }
@@ -248,10 +251,18 @@ fn differences(attributes: &[AttributeResult], style: Style, options: &Options) 
             _ => {}
         }
     }
-    if !created.is_empty() && style == Style::Change {
-        remarks.insert(0, Remark::Attribute { name: "with".to_owned(), text: created.join(", ") });
-    }
     remarks
+}
+
+/// What something that does not exist yet will be like, besides what its diff says: `mode 0644, owner root`.
+fn created_with(attributes: &[AttributeResult]) -> String {
+    if wrong_state(attributes).is_none_or(|state| state.want == "absent") {
+        return String::new();
+    }
+    let plain = attributes.iter().filter(|attribute| attribute.name != "state" && attribute.diff.is_none());
+    let parts: Vec<String> =
+        plain.map(|attribute| format!("{} {}", clean::line(&attribute.name), value(&attribute.want))).collect();
+    parts.join(", ")
 }
 
 fn difference(attribute: &AttributeResult, style: Style) -> String {

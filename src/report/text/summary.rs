@@ -87,15 +87,20 @@ fn write_totals(out: &mut String, run: &RunResult, paint: &Paint) {
     }
     sort(&mut resources);
     let total: usize = resources.iter().map(|(_, _, count)| count).sum();
-    let _ = write!(out, "{} {}", paint.bold(run.verb.name()), plural(run.hosts.len(), "host"));
-    if !hosts.is_empty() {
-        let parts: Vec<String> = hosts.iter().map(|part| counted(part, paint)).collect();
+    let parts: Vec<String> = hosts.iter().map(|part| counted(part, paint)).collect();
+    let head = format!("{} ", run.verb.name());
+    let _ = write!(out, "{}{}", paint.bold(&head), plural(run.hosts.len(), "host"));
+    if !parts.is_empty() {
         let _ = write!(out, ": {}", parts.join(", "));
     }
-    if total > 0 {
-        let _ = write!(out, "; {}: {}", plural(total, "resource"), describe(&resources, run.verb, paint));
+    let took = paint.dim(&format!("in {}", seconds(run.took)));
+    // With one host its own line has said it already.
+    if run.hosts.len() > 1 && total > 0 {
+        let counts = describe(&resources, run.verb, paint);
+        let _ = writeln!(out, "\n{:indent$}{}: {counts} {took}", "", plural(total, "resource"), indent = head.len());
+    } else {
+        let _ = writeln!(out, " {took}");
     }
-    let _ = writeln!(out, " {}", paint.dim(&format!("in {}", seconds(run.took))));
     if total == 0 {
         let nothing = "nothing was checked";
         let why = match run.hosts.iter().any(|host| host.outcome == HostOutcome::Judged) {
