@@ -34,6 +34,15 @@ pub struct Actor {
     pub now: i64,
 }
 
+/// What composing came to.
+#[derive(Debug)]
+pub struct Composed {
+    /// The act; none when there is nothing to do or to remember.
+    pub act: Option<Act>,
+    /// What is due but left out, and why.
+    pub left_out: BTreeMap<usize, Action>,
+}
+
 /// An act, ready to be sent.
 #[derive(Debug)]
 pub struct Act {
@@ -41,10 +50,10 @@ pub struct Act {
     pub payload: Vec<u8>,
     /// What its frames are marked with.
     pub nonce: Nonce,
+    /// The word by which the host remembers this act.
+    pub run: Nonce,
     /// Its steps in order: step `n` answers with the frame `s<n>`.
     pub steps: Vec<ActStep>,
-    /// What is due but left out, and why.
-    pub left_out: BTreeMap<usize, Action>,
 }
 
 /// One step of an act.
@@ -90,8 +99,8 @@ pub struct Situation<'a> {
     pub place: &'a Place,
 }
 
-/// Composes the act that brings about what is due and selected. `spent` holds commands that ran already: a command runs at most once.
-/// Nothing is due, and everything is remembered already: `None`.
+/// Composes the act that brings about what is due and selected. `spent` holds commands that ran already: a command runs at most
+/// once.
 ///
 /// # Errors
 /// When the payload cannot hold it.
@@ -101,7 +110,7 @@ pub fn compose(
     spent: &BTreeSet<usize>,
     actor: &Actor,
     nonce: &Nonce,
-) -> io::Result<Option<Act>> {
+) -> io::Result<Composed> {
     let Situation { catalog, observations, judged, place } = situation;
     let mut composer =
         Composer { catalog, observations, judged, due: Vec::new(), left_out: BTreeMap::new(), slots: Vec::new() };
@@ -113,11 +122,13 @@ pub fn compose(
 
     let memory = observations.memory.clone().unwrap_or_default();
     let adopts = composer.adopted(&memory).next().is_some();
+    let left_out = std::mem::take(&mut composer.left_out);
     if composer.slots.is_empty() && !adopts {
-        return Ok(None);
+        return Ok(Composed { act: None, left_out });
     }
     let record = composer.record(memory.clone(), actor);
-    composer.write(record, &memory, actor, place, nonce).map(Some)
+    let act = composer.write(record, &memory, actor, place, nonce)?;
+    Ok(Composed { act: Some(act), left_out })
 }
 
 struct Composer<'a> {
@@ -404,11 +415,9 @@ impl<'a> Composer<'a> {
         payload.add("observe.sh", Script::compose(self.catalog, place, nonce).text.as_bytes())?;
         let run = Nonce::random().map_err(io::Error::other)?;
         let who = quote::always(&actor.who.replace(['\n', '\t'], " "));
-        let (project, host) = (quote::always(&place.project), quote::always(&place.host));
-        let settings =
-            format!("RUN={run}\nNONCE={nonce}\nPROJECT={project}\nHOST={host}\nEPOCH={}\nWHO={who}\n", memory.epoch);
+        let settings = format!("RUN={run}\nNONCE={nonce}\n{}EPOCH={}\nWHO={who}\n", place.settings(), memory.epoch);
         payload.add("settings", settings.as_bytes())?;
-        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), steps, left_out: self.left_out })
+        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), run, steps })
     }
 
     /// For each validation, the steps before it that bring about what its service watches.

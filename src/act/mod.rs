@@ -11,6 +11,6 @@ mod payload;
 mod refresh;
 mod selection;
 
-pub use compose::{Act, ActStep, Actor, Situation, compose};
+pub use compose::{Act, ActStep, Actor, Composed, Situation, compose};
 pub use outcome::{ActOutcome, Begun, StepOutcome};
 pub use selection::Selection;

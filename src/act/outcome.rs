@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::compose::Act;
 use crate::base::clean;
+use crate::observe::{LastRun, Memory, StepMark};
 use crate::wire::Frames;
 
 /// How an act went, as far as the host told.
@@ -50,6 +51,34 @@ pub enum StepOutcome {
 }
 
 impl ActOutcome {
+    /// What the host itself remembers of an act that we lost sight of.
+    #[must_use]
+    pub fn completed(mut self, act: &Act, memory: &Memory) -> Self {
+        let is_ours = memory.run.as_deref() == Some(act.run.to_string().as_str());
+        if !is_ours {
+            self.begun = Begun::NotTold;
+            self.steps = act.steps.iter().map(|_| StepOutcome::NotReached).collect();
+            return self;
+        }
+        let has_ended = matches!(memory.last, LastRun::Unfollowed(_) | LastRun::Followed);
+        for (number, step) in self
+            .steps
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, step)| matches!(step, StepOutcome::NotTold | StepOutcome::NotReached))
+        {
+            *step = match memory.steps.get(&number) {
+                Some(StepMark::Done) => StepOutcome::Done,
+                Some(StepMark::Nothing) => StepOutcome::Nothing,
+                Some(StepMark::Failed) => StepOutcome::Failed("it failed while the connection was lost".to_owned()),
+                None if has_ended => StepOutcome::NotReached,
+                None => StepOutcome::NotTold,
+            };
+        }
+        self.begun = Begun::Yes;
+        self
+    }
+
     /// Reads the frames of an act.
     pub fn read(act: &Act, frames: &Frames) -> Self {
         let end = frames.get("act");

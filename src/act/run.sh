@@ -31,11 +31,14 @@ refuse() {
 }
 
 BEGUN=
-if [ "$(id -u)" = 0 ]; then
-	S=/var/lib/snowmelt/$PROJECT/$HOST
+if [ -n "$MEMORY" ]; then
+	S=$MEMORY
+elif [ "$(id -u)" = 0 ]; then
+	S=/var/lib/snowmelt
 else
-	S=${XDG_STATE_HOME:-$HOME/.local/state}/snowmelt/$PROJECT/$HOST
+	S=${XDG_STATE_HOME:-$HOME/.local/state}/snowmelt
 fi
+S=$S/$PROJECT/$HOST
 (umask 077 && mkdir -p "$S") || refuse 82 "the folder in which this host remembers cannot be made: $S"
 # The steps must not inherit this descriptor: what they leave running would hold the lock.
 exec 9>>"$S/lock" || refuse 82 "the lock cannot be opened: $S/lock"
@@ -54,7 +57,7 @@ if ! { cat "$d/record" >"$S/record.new" && sync && mv -f "$S/record.new" "$S/rec
 	rm -f "$S/record.new"
 	refuse 82 "no space to remember this run: $S/record"
 fi
-printf 'begun %s %s\n' "$(date +%s)" "$WHO" >"$S/run"
+printf 'begun %s %s\nid %s\n' "$(date +%s)" "$WHO" "$RUN" >"$S/run"
 BEGUN=1
 umask 022
 
@@ -83,12 +86,15 @@ step() {
 	0)
 		CHANGED="$CHANGED$1 "
 		remember "$1"
-		printf 'done %s\n' "$2" >>"$S/run"
+		printf 'done %s %s\n' "$1" "$2" >>"$S/run"
 		;;
-	90) remember "$1" ;;
+	90)
+		remember "$1"
+		printf 'nothing %s %s\n' "$1" "$2" >>"$S/run"
+		;;
 	*)
 		FAILED=1
-		printf 'failed %s\n' "$2" >>"$S/run"
+		printf 'failed %s %s\n' "$1" "$2" >>"$S/run"
 		;;
 	esac
 }

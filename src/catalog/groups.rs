@@ -66,8 +66,8 @@ impl Groups {
             }
         }
         close(&mut farther);
-        let nearest_first = order(count, |a, b| farther[b].contains(&a));
-        let farthest_first = order(count, |a, b| farther[a].contains(&b));
+        let nearest_first = order(count, |a, b| farther[a].contains(&b));
+        let farthest_first = order(count, |a, b| farther[b].contains(&a));
         Self { members, farther, nearest_first, farthest_first }
     }
 

@@ -355,3 +355,223 @@ impl Reader<'_> {
         names
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::super::connection::{BecomeMethod, HostKeyChecking, TransportKind};
+    use super::super::testing::{brief, good, with_inventory};
+    use super::*;
+
+    #[test]
+    fn hosts_groups_and_roles_in_order() {
+        let project = good(
+            "\
+groups:
+  canary: {hosts: {web3: {vars: {nginx: {workers: 8}}}}}
+  web:
+    roles: [base, nginx, {app: shop}, {app: blog}, base]
+    hosts: [\"web[1:3]\", web1]
+  everything: {groups: [web, db], roles: [base]}
+  db: {hosts: [db1]}
+  both: {all_of: [web, canary], roles: [app]}
+hosts:
+  lone: {roles: [app]}
+  db1: {}
+",
+            &[],
+        );
+        let hosts: Vec<&str> = project.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(hosts, ["web3", "web1", "web2", "db1", "lone"]);
+        let groups: Vec<String> =
+            project.groups.values().map(|group| format!("{}: {}", group.name, group.hosts.join(" "))).collect();
+        assert_eq!(
+            groups,
+            ["canary: web3", "web: web3 web1 web2", "everything: web3 web1 web2 db1", "db: db1", "both: web3"]
+        );
+        assert_eq!(project.hosts[0].groups, ["both", "canary", "web", "everything"]);
+        let roles: Vec<&str> = project.hosts[0].roles.iter().map(|given| given.instance.as_str()).collect();
+        assert_eq!(roles, ["base", "nginx", "shop", "blog", "app"]);
+        assert_eq!(project.hosts[4].roles[0].role, "app");
+        assert_eq!(project.hosts[4].groups, Vec::<String>::new());
+        assert_eq!(project.hosts[1].span.text(), "\"web[1:3]\"");
+    }
+
+    #[test]
+    fn connection_settings_come_from_the_nearest_level() {
+        let project = good(
+            "\
+defaults: {user: deploy, become: true, identity_file: ~/.ssh/id_ed25519, connect_timeout: 10s}
+groups:
+  web: {port: 2222, hosts: [a, b], host_key_checking: accept-new}
+  inner: {hosts: [b], port: 22, become: false, become_method: doas, become_user: app, proxy_jump: me@gate:22}
+  outer: {groups: [inner], port: 23}
+  both: {all_of: [web, inner], port: 24}
+hosts:
+  c: {transport: local, address: 192.0.2.1, identity_file: [keys/a, /keys/b], known_hosts: hosts.txt, connect_timeout: 500ms}
+",
+            &[],
+        );
+        let host = |name: &str| project.hosts.iter().find(|host| host.name == name).unwrap().connection.clone();
+        assert_eq!(
+            host("a"),
+            Connection {
+                user: Some("deploy".into()),
+                port: Some(2222),
+                identity_file: vec![PathBuf::from("/home/me/.ssh/id_ed25519")],
+                connect_timeout: Some(Duration::from_secs(10)),
+                become_other: true,
+                host_key_checking: Some(HostKeyChecking::AcceptNew),
+                ..Connection::default()
+            }
+        );
+        let b = host("b");
+        assert_eq!((b.port, b.become_other, b.become_method), (Some(24), false, Some(BecomeMethod::Doas)));
+        assert_eq!((b.become_user.as_deref(), b.proxy_jump.as_deref()), (Some("app"), Some("me@gate:22")));
+        let c = host("c");
+        assert_eq!((c.transport, c.address.as_deref()), (TransportKind::Local, Some("192.0.2.1")));
+        assert!(c.identity_file[0].is_absolute() && c.identity_file[0].ends_with("keys/a"));
+        assert_eq!(c.identity_file[1], PathBuf::from("/keys/b"));
+        assert!(c.known_hosts.unwrap().ends_with("hosts.txt"));
+        assert_eq!(c.connect_timeout, Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_mistyped_role_is_shown_in_full() {
+        let (_, found) = with_inventory("groups:\n  web:\n    roles: [base, ngnix]\n", &[]);
+        assert_eq!(
+            found,
+            "\
+error: unknown role `ngnix`
+ --> inventory.yml:3:19
+  |
+3 |     roles: [base, ngnix]
+  |                   ^^^^^
+  = did you mean `nginx`?
+"
+        );
+    }
+
+    #[test]
+    fn a_bad_range_is_pointed_at() {
+        let (_, found) = with_inventory("groups: {web: {hosts: [\"web[5:1].example.com\"]}}\n", &[]);
+        assert_eq!(
+            found,
+            "\
+error: a range must go upwards
+ --> inventory.yml:1:29
+  |
+1 | groups: {web: {hosts: [\"web[5:1].example.com\"]}}
+  |                             ^^^
+  = write `[1:5]`
+"
+        );
+    }
+
+    #[test]
+    fn loops_of_groups_are_named_whole() {
+        let (_, found) = with_inventory(
+            "groups:\n  a: {groups: [b]}\n  b: {all_of: [c, d]}\n  c: {groups: [a]}\n  d: {groups: [d]}\n",
+            &[],
+        );
+        assert_eq!(
+            brief(&found),
+            [
+                "groups consist of each other in a loop: a → b → c → a @ inventory.yml:4:16 = remove one of them from the other",
+                "groups consist of each other in a loop: d → d @ inventory.yml:5:16 = remove one of them from the other",
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes() {
+        for (text, complaint) in [
+            ("group: {}", "unknown key of the inventory `group` @ I:1:1 = did you mean `groups`?"),
+            ("groups: [web]", "`groups` must be a map, not a list @ I:1:9 = write `key: value` lines"),
+            (
+                "groups: {all: {}}",
+                "`all` cannot be the name of a group: it means every host @ I:1:10 = connection settings for every host go into `defaults`",
+            ),
+            ("groups: {web: {host: [a]}}", "unknown key of a group `host` @ I:1:16 = did you mean `hosts`?"),
+            (
+                "groups: {web: {hosts: web1}}",
+                "`hosts` must be a list or a map, not text @ I:1:23 = write `hosts: [\"web1\"]`",
+            ),
+            (
+                "groups: {web: {hosts: [{a: {port: 1}}]}}",
+                "a host with settings in a list of hosts @ I:1:24 = write all hosts as a map: `hosts: {web1: {address: …}, web2: {}}`",
+            ),
+            (
+                "groups: {web: {hosts: [a b]}}",
+                "`a b` cannot be the name of a host @ I:1:24 = letters, digits, `.`, `-`, `_` and `:`; not `all`; a port goes into `port`, an address into `address`",
+            ),
+            ("groups: {web: {hosts: {a: {prot: 22}}}}", "unknown key of a host `prot` @ I:1:28 = did you mean `port`?"),
+            ("groups: {web: {groups: [wbe]}}", "unknown group `wbe` @ I:1:25 = did you mean `web`?"),
+            (
+                "groups: {a: {}, w: {all_of: [a]}}",
+                "`all_of` needs at least two groups @ I:1:29 = it is for the hosts that are in all of them: `all_of: [web, tokyo]`",
+            ),
+            (
+                "groups: {a: {}, b: {}, c: {all_of: [a, b], hosts: [x]}}",
+                "a group with `all_of` cannot have `hosts` @ I:1:44 = remove `hosts`, or make it a group of its own",
+            ),
+            (
+                "groups: {web: {roles: [[a]]}}",
+                "a role is a name, or one `role: instance` @ I:1:24 = for example `roles: [base, {app: shop}, {app: blog}]`",
+            ),
+            (
+                "groups: {web: {roles: [{app: a/b}]}}",
+                "`a/b` cannot be the name of a role instance @ I:1:30 = letters, digits, `_` and `-`, at most 100 of them, the first a letter, a digit or `_`",
+            ),
+            (
+                "groups: {web: {roles: [{app: nginx}]}}",
+                "the instance `nginx` of role app has the name of another role @ I:1:24 = choose another name: values and addresses name instances",
+            ),
+            (
+                "groups: {web: {roles: [{app: x}, {base: x}]}}",
+                "`x` is an instance of role app and of role base @ I:1:34 = choose another name for one of them: values and addresses name instances",
+            ),
+            (
+                "groups: {web: {hosts: [a], vars: {workers: 4}}}",
+                "values are given by role and parameter @ I:1:44 = write `vars: {<role>: {workers: …}}`",
+            ),
+            (
+                "defaults: {vars: {}}",
+                "`vars` cannot stand in `defaults` @ I:1:12 = these are connection settings; give it to a group that contains the others: `everything: {groups: […]}`",
+            ),
+            ("defaults: {usr: x}", "unknown connection setting `usr` @ I:1:12 = did you mean `user`?"),
+            ("defaults: {port: 70000}", "`70000` is not a port @ I:1:18 = a number from 1 to 65535"),
+            ("defaults: {transport: shh}", "unknown transport `shh` @ I:1:23 = did you mean `ssh`?"),
+            (
+                "defaults: {user: -oProxyCommand=x}",
+                "the user cannot begin with `-` or contain blanks @ I:1:18 = write the name alone; further settings have keys of their own",
+            ),
+            (
+                "defaults: {become: yes}",
+                "`become` must be a boolean @ I:1:20 = write `true` or `false`, without quotes",
+            ),
+            ("defaults: {connect_timeout: 10}", "`10` is not a duration @ I:1:29 = write `10s`"),
+            (
+                "defaults: {connect_timeout: soon}",
+                "`soon` is not a duration @ I:1:29 = a number and `ms`, `s` or `m`: `10s`",
+            ),
+            (
+                "defaults: {identity_file: ~bob/key}",
+                "only `~/`, the own home folder, is expanded @ I:1:27 = write the whole path",
+            ),
+            (
+                "hosts: [\"a[1:100001]\"]",
+                "the range stands for too many hosts @ I:1:12 = at most 100000 are read from one pattern",
+            ),
+            (
+                "hosts: [\"a[1:60000]\", \"b[1:60000]\"]",
+                "the inventory names more than 100000 hosts @ I:1:23 = split it into several projects",
+            ),
+        ] {
+            let (_, found) = with_inventory(text, &[]);
+            assert_eq!(brief(&found).join("\n"), complaint.replace("@ I:", "@ inventory.yml:"), "{text}");
+        }
+    }
+}

@@ -398,3 +398,206 @@ fn gives(node: &Node, path: &[&str]) -> bool {
 pub(crate) fn members(inventory: &Inventory, members: &BTreeSet<usize>) -> Vec<String> {
     members.iter().filter_map(|host| inventory.hosts.get_index(*host)).map(|(name, _)| name.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{brief, good, with_files, with_inventory};
+
+    /// The values of the first host that are given for a parameter, each with its origin.
+    fn given(inventory: &str, sets: &[&str], instance: &str, param: &str) -> Vec<String> {
+        let project = good(inventory, sets);
+        let values = project.hosts[0].values.get(&(instance.to_owned(), param.to_owned()));
+        values.into_iter().flatten().map(|given| format!("{}: {}", given.origin, given.node.span.text())).collect()
+    }
+
+    #[test]
+    fn the_nearest_level_wins() {
+        let outer = "outer: {groups: [web], vars: {nginx: {workers: 1}}}";
+        let web = "web: {roles: [nginx], hosts: [h], vars: {nginx: {workers: 2}}}";
+        let tokyo = "tokyo: {hosts: [h]}";
+        let both = "both: {all_of: [web, tokyo], vars: {nginx: {workers: 3}}}";
+        let host = "hosts: {h: {vars: {nginx: {workers: 4}}}}";
+        for (text, sets, winner) in [
+            (format!("groups: {{{outer}, web: {{roles: [nginx], hosts: [h]}}}}"), &[][..], "group outer: 1"),
+            (format!("groups: {{{outer}, {web}}}"), &[], "group web: 2"),
+            (format!("groups: {{{web}, {outer}}}"), &[], "group web: 2"),
+            (format!("groups: {{{outer}, {both}, {web}, {tokyo}}}"), &[], "group both: 3"),
+            (format!("groups: {{{outer}, {both}, {web}, {tokyo}}}\n{host}"), &[], "host h: 4"),
+            (format!("{host}\ngroups: {{{web}}}"), &["nginx.workers=5"], "--set: 5"),
+            (format!("{host}\ngroups: {{{web}}}"), &["nginx.workers=5", "nginx.workers=6"], "--set: 6"),
+        ] {
+            assert_eq!(given(&text, sets, "nginx", "workers"), [winner], "{text}");
+        }
+    }
+
+    #[test]
+    fn merged_maps_keep_all_levels_nearest_first() {
+        let text = "\
+groups:
+  outer: {groups: [web], vars: {nginx: {vhosts: {a: {port: 1}}}}}
+  web: {roles: [nginx], hosts: [h], vars: {nginx: {vhosts: {a: {port: 2}, b: {port: 3}}}}}
+  tokyo: {hosts: [h], vars: {nginx: {vhosts: {c: {}, b: {port: 3}}}}}
+hosts: {h: {vars: {nginx: {vhosts: {d: {}}}}}}
+";
+        let levels = given(text, &["nginx.vhosts={e: {}}"], "nginx", "vhosts");
+        assert_eq!(
+            levels,
+            [
+                "--set: {e: {}}",
+                "host h: {d: {}}",
+                "group web: {a: {port: 2}, b: {port: 3}}",
+                "group outer: {a: {port: 1}}",
+                "group tokyo: {c: {}, b: {port: 3}}",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_reach_instances_and_required_roles() {
+        let text = "groups: {g: {roles: [nginx, {app: shop}], hosts: [h], vars: {shop: {port: 1}, base: {ntp: [x]}}}}";
+        assert_eq!(given(text, &[], "shop", "port"), ["group g: 1"]);
+        assert_eq!(given(text, &[], "base", "ntp"), ["group g: [x]"]);
+        let text = "groups: {g: {hosts: [h], vars: {shop: {port: 1}}}, a: {roles: [{app: shop}], hosts: [i]}, b: {hosts: [i]}}\n";
+        let (_, found) = with_inventory(text, &[]);
+        assert_eq!(
+            brief(&found),
+            [
+                "group `g` has no role instance `shop` @ inventory.yml:1:33 = add it to its `roles`, or remove the values"
+            ]
+        );
+    }
+
+    #[test]
+    fn groups_that_disagree_are_told_how_to_settle_it() {
+        let text = "\
+groups:
+  web: {roles: [base], hosts: [\"h[1:9]\"], vars: {base: {ntp: [a]}}}
+  tokyo: {hosts: [\"h[1:5]\"], vars: {base: {ntp: [b]}}}
+";
+        let (_, found) = with_inventory(text, &[]);
+        assert_eq!(
+            found,
+            "\
+error: groups `web` and `tokyo` disagree about `base.ntp` of h1, and neither is nearer
+ --> inventory.yml:3:49
+  |
+3 |   tokyo: {hosts: [\"h[1:5]\"], vars: {base: {ntp: [b]}}}
+  |                                                 ^^^
+ ::: inventory.yml:2:62
+  |
+2 |   web: {roles: [base], hosts: [\"h[1:9]\"], vars: {base: {ntp: [a]}}}
+  |                                                              ^^^ given by `web`
+  = give it to the host, or to a group with `all_of: [web, tokyo]`: these are nearer than both
+"
+        );
+        for settled in [
+            text.replace("[b]", "[a]"),
+            text.to_owned() + "  both: {all_of: [web, tokyo], vars: {base: {ntp: [c]}}}\n",
+            text.to_owned() + "hosts: {\"h[1:5]\": {vars: {base: {ntp: [c]}}}}\n",
+        ] {
+            good(&settled, &[]);
+        }
+        good(text, &["base.ntp=[x]"]);
+    }
+
+    #[test]
+    fn only_what_both_say_can_contradict() {
+        let text = "\
+groups:
+  web: {roles: [nginx], hosts: [h], port: 1, vars: {nginx: {vhosts: {a: {port: 1, x: 1}}}}}
+  tokyo: {hosts: [h], port: 2, vars: {nginx: {vhosts: {a: {port: 2, y: 1}}}}}
+";
+        let (_, found) = with_inventory(text, &[]);
+        let hint = "give it to the host, or to a group with `all_of: [web, tokyo]`: these are nearer than both";
+        assert_eq!(
+            brief(&found),
+            [
+                format!(
+                    "groups `web` and `tokyo` disagree about `port` of h, and neither is nearer @ inventory.yml:3:29 = {hint}"
+                ),
+                format!(
+                    "groups `web` and `tokyo` disagree about `nginx.vhosts.a.port` of h, and neither is nearer @ inventory.yml:3:66 = {hint}"
+                ),
+            ]
+        );
+        good(&(text.to_owned() + "hosts: {h: {port: 3, vars: {nginx: {vhosts: {a: {port: 3}}}}}}\n"), &[]);
+    }
+
+    #[test]
+    fn a_host_may_be_named_twice_if_its_settings_agree() {
+        let text = "groups: {a: {hosts: {h: {port: 1, user: x}}}, b: {hosts: {h: {port: 1, become: true}}}}\n";
+        let host = &good(text, &[]).hosts[0];
+        assert_eq!((host.connection.port, host.connection.become_other), (Some(1), true));
+        let (_, found) = with_inventory("groups: {a: {hosts: {h: {port: 1}}}, b: {hosts: {h: {port: 2}}}}\n", &[]);
+        assert_eq!(
+            found,
+            "\
+error: `port` of h is given twice, differently
+ --> inventory.yml:1:60
+  |
+1 | groups: {a: {hosts: {h: {port: 1}}}, b: {hosts: {h: {port: 2}}}}
+  |                                                            ^
+ ::: inventory.yml:1:32
+  |
+1 | groups: {a: {hosts: {h: {port: 1}}}, b: {hosts: {h: {port: 2}}}}
+  |                                ^ first given here
+  = keep one of them
+"
+        );
+    }
+
+    #[test]
+    fn values_for_nobody() {
+        let inventory =
+            |vars: &str| format!("groups: {{g: {{roles: [nginx, {{app: shop}}], hosts: [h], vars: {{{vars}}}}}}}");
+        for (vars, complaint) in [
+            ("ngnix: {workers: 1}", "unknown role instance `ngnix` @ I:1:62 = did you mean `nginx`?"),
+            ("app: {port: 1}", "unknown role instance `app` @ I:1:62 = known: base, nginx, shop"),
+            ("nginx: {wrokers: 1}", "unknown parameter of role nginx `wrokers` @ I:1:70 = did you mean `workers`?"),
+            (
+                "nginx: {user: x}",
+                "`user` is computed by role nginx and cannot be given @ I:1:70 = give the parameters it is computed from, or make it a parameter",
+            ),
+        ] {
+            let (_, found) = with_inventory(&inventory(vars), &[]);
+            assert_eq!(brief(&found).join("\n"), complaint.replace("@ I:", "@ inventory.yml:"), "{vars}");
+        }
+        let set = "write `--set role.parameter=value`; the value is YAML: `--set 'nginx.names=[a, b]'`";
+        for (text, complaint) in [
+            ("ngnix.workers=1", "unknown role instance `ngnix` @ --set:1:1 = did you mean `nginx`?".to_owned()),
+            (
+                "nginx.wrkers=1",
+                "unknown parameter of role nginx `wrkers` @ --set:1:7 = did you mean `workers`?".to_owned(),
+            ),
+            ("nginx", format!("`nginx` does not give a value @ --set:1:1 = {set}")),
+            ("=", format!("`=` does not give a value @ --set:1:1 = {set}")),
+            (".=x", format!("`.=x` does not give a value @ --set:1:1 = {set}")),
+            ("nginx.=x", format!("`nginx.=x` does not give a value @ --set:1:1 = {set}")),
+            ("a=b.c", format!("`a=b.c` does not give a value @ --set:1:1 = {set}")),
+            (
+                "nginx.workers=[1",
+                "a bracket that is not closed @ --set:1:15 = add the closing bracket, or quote the text".to_owned(),
+            ),
+        ] {
+            let (_, found) = with_inventory(&inventory(""), &[text]);
+            assert_eq!(brief(&found), [complaint], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_role_that_cannot_be_read_is_reported_once() {
+        let (_, found) = with_files(
+            &[
+                ("roles/broken/role.yml", "a: [1\n"),
+                ("inventory.yml", "groups: {g: {roles: [broken], hosts: [h], vars: {broken: {x: 1}}}}"),
+                ("specs/broken.yml", "checks: []\n"),
+                ("roles/app/role.yml", "requires: [broken]\n"),
+            ],
+            &[],
+        );
+        assert_eq!(
+            brief(&found),
+            ["a bracket that is not closed @ roles/broken/role.yml:1:4 = add the closing bracket, or quote the text"]
+        );
+    }
+}

@@ -90,7 +90,8 @@ impl Loader<'_> {
                 (name.clone(), Group { name: name.clone(), span: group.span.clone(), hosts })
             })
             .collect();
-        Some(Project { name: settings?.project, hosts, groups, roles, specs })
+        let settings = settings?;
+        Some(Project { name: settings.project, memory: settings.memory, hosts, groups, roles, specs })
     }
 
     /// A file that every project has.
@@ -384,4 +385,175 @@ fn decode(path: &str, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostic> {
         _ => ("the file is not UTF-8", "save it as UTF-8"),
     };
     Err(Diagnostic::error(&place, message).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::testing::{brief, folder, load_folder};
+    use super::*;
+
+    const SETTINGS: (&str, &str) = ("snowmelt.yml", "project: test\n");
+    const INVENTORY: (&str, &str) = ("inventory.yml", "");
+
+    fn complaints(root: &tempfile::TempDir) -> Vec<String> {
+        let real = fs::canonicalize(root.path()).unwrap();
+        let (_, found) = load_folder(root.path(), &[]);
+        brief(&found.render()).iter().map(|line| line.replace(&real.display().to_string(), "ROOT")).collect()
+    }
+
+    #[test]
+    fn a_project_is_found_from_below_its_root() {
+        let root = folder(&[SETTINGS, ("roles/a/files/x", "")]);
+        assert_eq!(find_root(&root.path().join("roles/a/files")).as_deref(), Some(root.path()));
+        assert_eq!(find_root(Path::new("/nonexistent/folder")), None);
+    }
+
+    #[test]
+    fn files_and_templates_come_with_the_role() {
+        let root = folder(&[
+            SETTINGS,
+            INVENTORY,
+            ("roles/a/role.yml", ""),
+            ("roles/a/files/bin/run", "#!/bin/sh\n"),
+            ("roles/a/files/.hidden", "x"),
+            ("roles/a/templates/a.j2", "{{ x }}\n"),
+            ("roles/.git/x", "ignored"),
+            ("roles/README.md", "ignored"),
+        ]);
+        let a = root.path().join("roles/a");
+        fs::set_permissions(a.join("files/bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(a.join("files/data"), [0, 255]).unwrap();
+        fs::write(a.join("templates/bad.j2"), [b'x', 255]).unwrap();
+        symlink("bin/run", a.join("files/link")).unwrap();
+        symlink("bin", a.join("files/folder")).unwrap();
+        symlink("nowhere", a.join("files/dangling")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(a.join("files/pipe")).status().unwrap();
+        assert!(made.success());
+        let (project, found) = load_folder(root.path(), &[]);
+        assert_eq!(found.render(), "");
+        let files = &project.unwrap().roles["a"].files;
+        let names: Vec<&str> = files.files.keys().map(String::as_str).collect();
+        assert_eq!(names, [".hidden", "bin/run", "data", "folder/run", "link"]);
+        assert_eq!((&*files.files["bin/run"].0, files.files["bin/run"].1), (&b"#!/bin/sh\n"[..], true));
+        assert_eq!((&*files.files["data"].0, files.files["data"].1), (&[0, 255][..], false));
+        assert_eq!(files.templates["a.j2"].text, "{{ x }}\n");
+        assert_eq!(files.templates["a.j2"].path, Path::new("roles/a/templates/a.j2"));
+        let unreadable: Vec<String> = files.unreadable.iter().map(|(path, why)| format!("{path}: {why}")).collect();
+        assert_eq!(
+            unreadable,
+            [
+                "files/dangling: no such file or directory",
+                "files/pipe: it is not a regular file",
+                "templates/bad.j2: the file is not UTF-8",
+            ]
+        );
+    }
+
+    #[test]
+    fn links_must_not_leave_the_project_or_lead_back() {
+        let outside = folder(&[("secret", "x")]);
+        let root = folder(&[
+            SETTINGS,
+            INVENTORY,
+            ("roles/a/role.yml", ""),
+            ("roles/b/role.yml", ""),
+            ("roles/c/role.yml", ""),
+        ]);
+        for role in ["a", "b", "c"] {
+            fs::create_dir(root.path().join("roles").join(role).join("files")).unwrap();
+        }
+        symlink(outside.path().join("secret"), root.path().join("roles/a/files/x")).unwrap();
+        symlink(outside.path(), root.path().join("roles/b/files/x")).unwrap();
+        symlink("../files", root.path().join("roles/c/files/x")).unwrap();
+        let outside = fs::canonicalize(outside.path()).unwrap();
+        let outside = outside.display();
+        assert_eq!(
+            complaints(&root),
+            [
+                format!("a symbolic link that leaves the project, to {outside}/secret @ roles/a/files/x:1:1 = copy what it leads to into the project"),
+                format!("a symbolic link that leaves the project, to {outside} @ roles/b/files/x:1:1 = copy what it leads to into the project"),
+                "its folders are nested too deeply or lead back to themselves @ roles/c/files/x:1:1 = remove the symbolic link that leads upwards".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_no_text_is_named() {
+        let init = "`snowmelt init` begins a project";
+        let root = folder(&[]);
+        let here = root.path().display();
+        let (project, found) = load_folder(root.path(), &[]);
+        assert!(project.is_none());
+        assert_eq!(
+            brief(&found.render()),
+            [
+                format!("there is no snowmelt.yml in {here} = {init}"),
+                format!("there is no inventory.yml in {here} = {init}"),
+            ]
+        );
+        let root = folder(&[SETTINGS, ("roles/a/files/x", ""), ("roles/b c/role.yml", "")]);
+        let put = |path: &str, bytes: &[u8]| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        put("inventory.yml", b"a: 1\nb: \xff\n");
+        put("roles/bin/role.yml", b"\x7fELF\x00\xff\xff");
+        put("roles/wide/role.yml", &[0xff, 0xfe, b'a', 0]);
+        fs::create_dir_all(root.path().join("roles/dir/role.yml")).unwrap();
+        assert_eq!(
+            complaints(&root),
+            [
+                "the file is not UTF-8 @ inventory.yml:2:4 = save it as UTF-8",
+                "the role `a` has no role.yml @ roles/a/role.yml:1:1 = create it, or move the folder out of roles/",
+                "`b c` cannot be the name of a role @ roles/b c/role.yml:1:1 = letters, digits, `_` and `-`, at most 100 of them, the first a letter, a digit or `_`",
+                "the file is not text @ roles/bin/role.yml:1:6 = only text can stand here; binary files belong in files/",
+                "cannot read the file: it is a folder @ roles/dir/role.yml:1:1 = it must be a regular file of text that you may read",
+                "the file is UTF-16 @ roles/wide/role.yml:1:1 = save it as UTF-8",
+            ]
+        );
+    }
+
+    #[test]
+    fn files_that_are_too_large_are_not_read() {
+        let root = folder(&[SETTINGS, INVENTORY, ("roles/a/role.yml", ""), ("roles/a/files/big", "")]);
+        let grow = |path: &str, size: u64| {
+            fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(root.path().join(path))
+                .unwrap()
+                .set_len(size)
+                .unwrap();
+        };
+        grow("roles/a/files/big", MAX_FILE + 1);
+        let (project, _) = load_folder(root.path(), &[]);
+        assert_eq!(project.unwrap().roles["a"].files.unreadable["files/big"], "it is larger than 64 MiB");
+        grow("roles/a/role.yml", yaml::MAX_BYTES as u64 + 1);
+        assert!(
+            complaints(&root)[0].starts_with("cannot read the file: it is larger than 4 MiB @ roles/a/role.yml:1:1")
+        );
+    }
+
+    #[test]
+    fn a_thousand_roles_of_twenty_resources() {
+        let resources: String = (0..20)
+            .map(|i| format!("  - file: /etc/app/{i}.conf\n    content: \"{{{{ port }}}}\"\n    mode: \"0644\"\n"))
+            .collect();
+        let role = format!("params: {{port: {{type: int, default: 80}}}}\nresources:\n{resources}");
+        let paths: Vec<String> = (0..1000).map(|i| format!("roles/role{i}/role.yml")).collect();
+        let roles: Vec<String> = (0..1000).map(|i| format!("role{i}")).collect();
+        let inventory = format!("groups: {{all-of-it: {{roles: [{}], hosts: [\"h[1:20]\"]}}}}", roles.join(", "));
+        let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), role.as_str())).collect();
+        files.extend([SETTINGS, ("inventory.yml", &inventory)]);
+        let root = folder(&files);
+        let (project, found) = load_folder(root.path(), &[]);
+        assert_eq!(found.render(), "");
+        let project = project.unwrap();
+        assert_eq!(project.roles.values().map(|role| role.resources.len()).sum::<usize>(), 20_000);
+        assert_eq!(project.hosts[19].roles.len(), 1000);
+    }
 }

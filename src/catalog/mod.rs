@@ -6,6 +6,7 @@
 
 pub mod connection;
 mod connection_keys;
+pub(crate) mod fold;
 mod groups;
 mod inventory;
 mod levels;
@@ -13,11 +14,14 @@ pub mod load;
 pub mod model;
 mod names;
 pub mod ranges;
+pub mod resolve;
 pub mod role;
 mod schema;
 pub mod select;
 pub mod settings;
 pub mod spec;
+#[cfg(test)]
+mod testing;
 pub mod yaml;
 
 use crate::resource::Resource;

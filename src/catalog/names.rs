@@ -56,3 +56,34 @@ pub(crate) fn check_host(name: &str, span: &Span, found: &mut Diagnostics) -> bo
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::span::Source;
+
+    #[test]
+    fn names_fit_where_they_are_used() {
+        let span = Span::start_of(&Source::new("a", ""));
+        let mut found = Diagnostics::new();
+        for (name, thing, value, host) in [
+            ("web-1", true, false, true),
+            ("web_1", true, true, true),
+            ("1a", true, false, true),
+            ("", false, false, false),
+            ("-x", false, false, false),
+            ("a.b", false, false, true),
+            ("2001:db8::1", false, false, true),
+            ("::1", false, false, true),
+            ("all", true, true, false),
+            ("hosts", true, false, true),
+            ("a/b", false, false, false),
+            ("é", false, false, false),
+            ("a\n", false, false, false),
+        ] {
+            assert_eq!(check(name, &span, "role", &mut found), thing, "{name:?}");
+            assert_eq!(check_value(name, &span, "variable", &mut found), value, "{name:?}");
+            assert_eq!(check_host(name, &span, &mut found), host, "{name:?}");
+        }
+    }
+}

@@ -279,3 +279,229 @@ fn check_each<'a>(
         outer.pop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{brief, good, with_files};
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_role() {
+        let text = "\
+description: nginx with vhosts
+platforms: [debian, redhat]
+requires: [base]
+params:
+  workers: {type: string, pattern: \"auto|[0-9]+\", default: auto, description: how many}
+  names: {type: list, of: string, min: 1, optional: true}
+  vhosts:
+    type: map
+    merge: deep
+    of: {server_name: {type: string}, port: {type: int, default: 80}, type: {type: string, optional: true}}
+  level: {type: enum, values: [low, high]}
+  ports: {type: list, of: {type: int, min: 1, max: 65535}}
+let:
+  user: {match: facts.os.family, debian: www-data}
+  dir: /etc/nginx
+facts:
+  version: nginx -v 2>&1
+  cores: {command: nproc, type: int}
+resources:
+  - package: nginx
+  - each: vhost in vhosts
+    resources:
+      - file: \"{{ dir }}/{{ vhost.name }}.conf\"
+";
+        let (project, found) = with_files(&[("roles/web/role.yml", text)], &[]);
+        assert_eq!(found, "");
+        let role = &project.unwrap().roles["web"];
+        assert_eq!(role.description.as_deref(), Some("nginx with vhosts"));
+        assert_eq!(role.platforms, [OsFamily::Debian, OsFamily::Redhat]);
+        assert_eq!(role.requires[0].0, "base");
+        assert_eq!(role.params.keys().collect::<Vec<_>>(), ["workers", "names", "vhosts", "level", "ports"]);
+        assert!(role.params["workers"].shape.pattern.as_ref().unwrap().is_match("12"));
+        assert!(!role.params["workers"].shape.pattern.as_ref().unwrap().is_match("x12"));
+        assert!(role.params["names"].optional && role.params["vhosts"].deep);
+        let ShapeType::Map(of) = &role.params["vhosts"].shape.ty else { panic!("{:?}", role.params["vhosts"]) };
+        let ShapeType::Record(fields) = &of.ty else { panic!("{of:?}") };
+        assert_eq!(fields.keys().collect::<Vec<_>>(), ["server_name", "port", "type"]);
+        let ShapeType::List(of) = &role.params["ports"].shape.ty else { panic!() };
+        assert_eq!((of.min, of.max, matches!(of.ty, ShapeType::Int)), (Some(1.0), Some(65535.0), true));
+        assert_eq!(role.lets.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["user", "dir"]);
+        assert_eq!(role.facts["version"].command, "nginx -v 2>&1");
+        assert!(matches!(role.facts["cores"].shape.ty, ShapeType::Int));
+        assert_eq!(role.resources.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_key_is_shown_with_the_nearest() {
+        let (_, found) = with_files(&[("roles/web/role.yml", "description: x\nresorces: []\n")], &[]);
+        assert_eq!(
+            found,
+            "\
+error: unknown key of a role `resorces`
+ --> roles/web/role.yml:2:1
+  |
+2 | resorces: []
+  | ^^^^^^^^
+  = did you mean `resources`?
+"
+        );
+    }
+
+    #[test]
+    fn a_loop_of_requirements_is_named_whole() {
+        let (_, found) = with_files(
+            &[
+                ("roles/a/role.yml", "requires: [b]\n"),
+                ("roles/b/role.yml", "requires: [c]\n"),
+                ("roles/c/role.yml", "requires: [a, c]\n"),
+            ],
+            &[],
+        );
+        let hint = "remove one of these requirements, or move what both need into a role of its own";
+        assert_eq!(
+            brief(&found),
+            [
+                format!("roles require each other in a loop: a → b → c → a @ roles/c/role.yml:1:12 = {hint}"),
+                format!("roles require each other in a loop: c → c @ roles/c/role.yml:1:15 = {hint}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_means_one_thing() {
+        let (_, found) = with_files(
+            &[(
+                "roles/web/role.yml",
+                "params: {port: {type: int}}\nlet: {port: 1, facts: 2}\nresources:\n  - each: port in ports\n    resources:\n      - each: x in y\n        resources: [{each: x in z, resources: []}]\n",
+            )],
+            &[],
+        );
+        let shown = found.split("\n\n").nth(1).unwrap();
+        assert_eq!(
+            shown,
+            "\
+error: `port` is a parameter and computed in `let`
+ --> roles/web/role.yml:2:7
+  |
+2 | let: {port: 1, facts: 2}
+  |       ^^^^
+ ::: roles/web/role.yml:1:10
+  |
+1 | params: {port: {type: int}}
+  |          ^^^^ the parameter
+  = rename one of them: what is computed cannot be given a value"
+        );
+        assert_eq!(
+            brief(&found),
+            [
+                "`facts` has a meaning of its own and cannot be the name of a variable @ roles/web/role.yml:2:16 = choose another name",
+                "`port` is a parameter and computed in `let` @ roles/web/role.yml:2:7 = rename one of them: what is computed cannot be given a value",
+                "the variable `port` hides another value of this name @ roles/web/role.yml:4:11 = choose another name for the variable",
+                "the variable `x` hides another value of this name @ roles/web/role.yml:7:28 = choose another name for the variable",
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_in_a_head() {
+        for (text, complaint) in [
+            ("platforms: [debain]", "unknown platform `debain` @ P:1:13 = did you mean `debian`?"),
+            ("requires: [bse]", "unknown role `bse` @ P:1:12 = did you mean `base`?"),
+            (
+                "requires: base",
+                "`requires` must be a list, not text @ P:1:11 = write `[…, …]`, or a line `- …` for each item",
+            ),
+            (
+                "params: {a: string}",
+                "the parameter `a` must be a map, not text @ P:1:13 = for example `a: {type: string, default: …}`",
+            ),
+            (
+                "params: {a: {}}",
+                "the type is missing @ P:1:10 = add `type:`, one of string, int, float, bool, path, enum, list, map, secret, file",
+            ),
+            ("params: {a: {type: strng}}", "unknown type `strng` @ P:1:20 = did you mean `string`?"),
+            (
+                "params: {a-b: {type: int}}",
+                "`a-b` cannot be the name of a parameter @ P:1:10 = letters, digits and `_`, the first not a digit: the name is used in expressions",
+            ),
+            (
+                "params: {host: {type: int}}",
+                "`host` has a meaning of its own and cannot be the name of a parameter @ P:1:10 = choose another name",
+            ),
+            (
+                "params: {a: {type: int, defualt: 1}}",
+                "unknown key of a parameter `defualt` @ P:1:25 = did you mean `default`?",
+            ),
+            ("params: {a: {type: int, of: string}}", "`of` means nothing for type int @ P:1:25 = it is for list, map"),
+            (
+                "params: {a: {type: int, min: 2, max: 1}}",
+                "`max` is below `min`, which is 2 @ P:1:33 = exchange the two",
+            ),
+            ("params: {a: {type: int, min: x}}", "a limit must be a number, not text @ P:1:30 = for example `min: 1`"),
+            (
+                "params: {a: {type: int, optional: true, default: 1}}",
+                "the parameter `a` is optional and has a default @ P:1:41 = remove one of them: without a value, an optional parameter is null, others are their default",
+            ),
+            (
+                "params: {a: {type: int, optional: 1}}",
+                "`optional` must be a boolean @ P:1:35 = write `true` or `false`, without quotes",
+            ),
+            (
+                "params: {a: {type: list, merge: deep}}",
+                "only maps can be merged @ P:1:33 = remove `merge`: the value of the nearest level replaces the others",
+            ),
+            ("params: {a: {type: map, merge: dep}}", "unknown way to merge `dep` @ P:1:32 = did you mean `deep`?"),
+            (
+                "params: {a: {type: enum}}",
+                "an enum needs `values` @ P:1:13 = for example `{type: enum, values: [on-failure, always]}`",
+            ),
+            ("params: {a: {type: enum, values: [x, x]}}", "the value `x` is named twice @ P:1:38 = remove one"),
+            ("params: {a: {type: enum, values: []}}", "`values` is empty @ P:1:34 = name at least one value"),
+            (
+                "params: {a: {type: string, pattern: \"(\"}}",
+                "not a regular expression: unclosed group @ P:1:37 = the syntax is that of https://docs.rs/regex; the whole value must match, no `^` and `$` are needed",
+            ),
+            ("params: {a: {type: list, of: sting}}", "unknown type `sting` @ P:1:30 = did you mean `string`?"),
+            (
+                "params: {a: {type: list, of: enum}}",
+                "an enum needs `values` @ P:1:30 = write `of: {type: enum, values: […]}`",
+            ),
+            ("params: {a: {type: map, of: {b: {type: itn}}}}", "unknown type `itn` @ P:1:40 = did you mean `int`?"),
+            ("let: [a]", "`let` must be a map, not a list @ P:1:6 = write `key: value` lines"),
+            (
+                "facts: {v: {cmd: x}}",
+                "unknown key of a fact `cmd` @ P:1:13 = known: command, max, min, pattern, type, values",
+            ),
+            (
+                "facts: {v: {command: x, type: list}}",
+                "a fact cannot have this type @ P:1:31 = one of string, int, float, bool, path, enum: a fact is what a command prints",
+            ),
+            (
+                "resources: [nginx]",
+                "an entry of `resources` must be a map, not text @ P:1:13 = for example `- package: nginx`",
+            ),
+            (
+                "resources: {package: nginx}",
+                "`resources` must be a list, not a map @ P:1:12 = write `[…, …]`, or a line `- …` for each item",
+            ),
+        ] {
+            let (_, found) = with_files(&[("roles/web/role.yml", text)], &[]);
+            let found = brief(&found);
+            assert_eq!(found[0], complaint.replace("@ P:", "@ roles/web/role.yml:"), "{text}");
+        }
+    }
+
+    #[test]
+    fn required_roles_come_first_and_an_instance_is_enough() {
+        let project = good("groups: {g: {roles: [nginx, {app: shop}], hosts: [h]}}\n", &[]);
+        let order = |uses: &[RoleUse]| -> Vec<String> {
+            with_required(uses, &project.roles).into_iter().map(|given| given.instance).collect()
+        };
+        assert_eq!(order(&project.hosts[0].roles), ["base", "nginx", "shop"]);
+        let mut named = project.hosts[0].roles.clone();
+        named.push(RoleUse { role: "base".into(), instance: "ground".into(), span: named[0].span.clone() });
+        assert_eq!(order(&named), ["ground", "nginx", "shop"]);
+    }
+}

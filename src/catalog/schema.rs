@@ -103,7 +103,9 @@ pub(crate) fn shape(node: &Node, place: &Span, found: &mut Diagnostics) -> Optio
     if let (Some(low), Some(high), Some((key, _))) = (min, max, node.entry("max"))
         && low > high
     {
-        found.push(Diagnostic::error(&key.span, format!("`max` is below `min`, which is {low}")));
+        found.push(
+            Diagnostic::error(&key.span, format!("`max` is below `min`, which is {low}")).hint("exchange the two"),
+        );
     }
     Some(Shape { ty, min, max, pattern: node.get("pattern").and_then(|node| pattern(node, found)) })
 }
@@ -186,7 +188,10 @@ fn limit(node: Option<&Node>, found: &mut Diagnostics) -> Option<f64> {
     let node = node?;
     let number = node.as_text().and_then(|text| text.parse::<f64>().ok()).filter(|number| number.is_finite());
     if number.is_none() {
-        found.push(Diagnostic::error(&node.span, format!("a limit must be a number, not {}", node.describe())));
+        found.push(
+            Diagnostic::error(&node.span, format!("a limit must be a number, not {}", node.describe()))
+                .hint("for example `min: 1`"),
+        );
     }
     number
 }

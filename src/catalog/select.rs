@@ -138,3 +138,81 @@ impl Pattern {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{brief, good};
+    use super::*;
+
+    const INVENTORY: &str = "\
+groups:
+  web: {roles: [nginx], hosts: [\"web[1:3].example.com\"]}
+  web-tokyo: {hosts: [web1.example.com]}
+  shop: {roles: [{app: shop}], hosts: [shop1]}
+  empty: {}
+hosts: [lone]
+";
+
+    fn selected(limits: &[&str]) -> Result<String, String> {
+        let project = good(INVENTORY, &[]);
+        let limits: Vec<String> = limits.iter().map(|limit| (*limit).to_owned()).collect();
+        let hosts = select(&project, &limits).map_err(|wrong| brief(&wrong.render()).join("\n"))?;
+        Ok(hosts.iter().map(|host| project.hosts[*host].name.split('.').next().unwrap()).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn limits_and_their_hosts() {
+        for (limits, hosts) in [
+            (&[][..], "web1 web2 web3 shop1 lone"),
+            (&["all"], "web1 web2 web3 shop1 lone"),
+            (&["lone"], "lone"),
+            (&["lone,web2.example.com"], "web2 lone"),
+            (&["lone", "web2.example.com"], "web2 lone"),
+            (&["web*"], "web1 web2 web3"),
+            (&["web[12].*"], "web1 web2"),
+            (&["{lone,shop1}"], "shop1 lone"),
+            (&["web[2:3].example.com"], "web2 web3"),
+            (&["group:web"], "web1 web2 web3"),
+            (&["group:web-*"], "web1"),
+            (&["role:nginx"], "web1 web2 web3"),
+            (&["role:base"], "web1 web2 web3"),
+            (&["role:app"], "shop1"),
+            (&["role:sh*"], "shop1"),
+            (&["!group:web"], "shop1 lone"),
+            (&["web*, !web2*"], "web1 web3"),
+            (&["!web2*", "web*"], "web1 web3"),
+            (&["web[7:9]*, web1*"], "ERR"),
+        ] {
+            match selected(limits) {
+                Ok(found) => assert_eq!(found, hosts, "{limits:?}"),
+                Err(message) => assert_eq!(hosts, "ERR", "{limits:?}: {message}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_is_an_error() {
+        for (limits, complaint) in [
+            (&["shop2"][..], "the limit names no host: `shop2` = did you mean `shop1`?"),
+            (
+                &["db*"],
+                "the limit names no host: `db*` = known: lone, shop1, web1.example.com, web2.example.com, web3.example.com",
+            ),
+            (&["web"], "the limit names no host: `web` = for the group, write `group:web`"),
+            (&["nginx"], "the limit names no host: `nginx` = for the role, write `role:nginx`"),
+            (&["group:wbe"], "the limit names no group: `wbe` = did you mean `web`?"),
+            (&["group:empty"], "the limit `group:empty` names no host = see `snowmelt hosts`"),
+            (&["role:ngnix"], "the limit names no role: `ngnix` = did you mean `nginx`?"),
+            (&["all,!lonee"], "the limit names no host: `lonee` = did you mean `lone`?"),
+            (&["lone,!lone"], "the limit `lone,!lone` leaves no host = see `snowmelt hosts`"),
+            (&[""], "the limit is empty = leave it out for all hosts"),
+            (&["web[3:1]*"], "the limit `web[3:1]*`: a range must go upwards = write `[1:3]`"),
+            (
+                &["web[1"],
+                "the limit `web[1`: unclosed character class; missing ']' = a pattern uses `*`, `?`, `[…]`, `{a,b}`",
+            ),
+        ] {
+            assert_eq!(selected(limits).unwrap_err(), complaint, "{limits:?}");
+        }
+    }
+}

@@ -80,9 +80,10 @@ impl<'a> Stage<'a> {
         let hosts = folder.join("hosts");
         let shown = hosts.to_str().ok_or_else(|| Failure::new("the folder's name is not valid UTF-8", ""))?;
         let root = folder.join("project");
-        // Every demo is a project of its own: what an earlier one applied is none of its business.
-        let name = format!("demo-{:x}", jiff::Timestamp::now().as_millisecond());
-        embedded::write(embedded::DEMO, &root, &Names { project: &name, folder: shown }).map_err(|(path, error)| {
+        // What the hosts remember stays in the demo's folder too: nothing is left elsewhere.
+        let memory = format!("{}/memory", shown.trim_end_matches("/hosts"));
+        let names = Names { project: "demo", folder: shown, memory: &memory };
+        embedded::write(embedded::DEMO, &root, &names).map_err(|(path, error)| {
             Failure::new(format!("cannot write {}: {error}", path.display()), "give --folder a new or empty folder")
         })?;
         let loaded = project::load_from(&root, &[], screen)?;

@@ -39,6 +39,8 @@ pub(super) struct Names<'a> {
     pub(super) project: &'a str,
     /// The folder its sandboxes are in, absolute.
     pub(super) folder: &'a str,
+    /// The folder in which its hosts remember, absolute; not every project says so.
+    pub(super) memory: &'a str,
 }
 
 /// Writes the files into a folder. Nothing that exists is overwritten.
@@ -48,7 +50,10 @@ pub(super) struct Names<'a> {
 pub(super) fn write(files: Files, into: &Path, names: &Names<'_>) -> Result<(), (std::path::PathBuf, io::Error)> {
     for (path, text) in files {
         let path = into.join(path);
-        let text = text.replace("PROJECT", names.project).replace("FOLDER", &quoted(names.folder));
+        let text = text
+            .replace("PROJECT", names.project)
+            .replace("FOLDER", &quoted(names.folder))
+            .replace("MEMORY", &quoted(names.memory));
         let written = || -> io::Result<()> {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)?;
@@ -76,7 +81,7 @@ mod tests {
         for files in [INIT, DEMO] {
             let folder = tempfile::Builder::new().prefix("a \"b' c").tempdir().unwrap();
             let root = folder.path();
-            write(files, root, &Names { project: "try", folder: root.to_str().unwrap() }).unwrap();
+            write(files, root, &Names { project: "try", folder: root.to_str().unwrap(), memory: "/m" }).unwrap();
             let (project, found) = load::load(root, &LoadOptions::default());
             assert!(found.is_empty(), "{}", found.render());
             assert!(!project.unwrap().hosts.is_empty());

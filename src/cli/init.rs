@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args, screen: &Screen) -> End {
     let shown = folder.to_str().ok_or_else(|| {
         Failure::new("the folder's name is not valid UTF-8", "inventories are UTF-8: choose another name")
     })?;
-    embedded::write(embedded::INIT, &folder, &Names { project: &name, folder: shown })
+    embedded::write(embedded::INIT, &folder, &Names { project: &name, folder: shown, memory: "" })
         .map_err(|(path, error)| Failure::new(format!("cannot write {}: {error}", path.display()), ""))?;
     let mut text = format!("{}\n", clean::line(shown));
     for (path, _) in embedded::INIT {

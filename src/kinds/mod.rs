@@ -1,5 +1,7 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod package;
+
 use crate::resource::Kind;
 
 /// Every kind, in the order in which they are documented.

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn every_shell_reads_the_same_of_this_machine() {
         let nonce = Nonce::fixed("n");
-        let place = Place { project: "p".into(), host: "h".into() };
+        let place = Place { folder: None, project: "p".into(), host: "h".into() };
         let script = facts_script(&[Probe::new("echo own; exit 3")], &place, &nonce);
         let read = |shell: &[&str]| {
             let out =

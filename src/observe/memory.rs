@@ -43,6 +43,21 @@ pub struct Memory {
     pub refreshed: BTreeMap<String, (String, String)>,
     /// How the last act ended.
     pub last: LastRun,
+    /// Which act that was.
+    pub run: Option<String>,
+    /// Its steps, as far as they came.
+    pub steps: BTreeMap<usize, StepMark>,
+}
+
+/// What the host wrote down about a step of the last act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepMark {
+    /// It was done.
+    Done,
+    /// There was nothing to do.
+    Nothing,
+    /// It failed.
+    Failed,
 }
 
 /// How the last act on the host ended.
@@ -75,7 +90,10 @@ impl Memory {
         };
         let held = frames.get("lock").is_some_and(|lock| lock.body.starts_with(b"held"));
         if let Some(run) = frames.get("run").filter(|run| run.status == 0) {
-            memory.last = last_run(&clean::utf8(&run.body), held);
+            let text = clean::utf8(&run.body);
+            memory.last = last_run(&text, held);
+            memory.run = text.lines().find_map(|line| line.strip_prefix("id ")).map(str::to_owned);
+            memory.steps = text.lines().filter_map(step_mark).collect();
         }
         Ok(memory)
     }
@@ -149,7 +167,20 @@ pub fn applied_line(address: &str, applied: &Applied) -> String {
     format!("applied\t{address}\t{digest}\t{}\t{commit}\t{who}\t{when}\n", pairs.join(","))
 }
 
-/// `run` holds `begun <when> <who>`, a line `step …` for each step, `ended <when> <status>` and `followed`.
+/// `done 3 install nginx`
+fn step_mark(line: &str) -> Option<(usize, StepMark)> {
+    let mut words = line.splitn(3, ' ');
+    let mark = match words.next()? {
+        "done" => StepMark::Done,
+        "nothing" => StepMark::Nothing,
+        "failed" => StepMark::Failed,
+        _ => return None,
+    };
+    Some((words.next()?.parse().ok()?, mark))
+}
+
+/// `run` holds `begun <when> <who>`, `id <word>`, `done|nothing|failed <number> <title>` for each step that was reached,
+/// `ended <when> <status>`, and `followed` when whoever started it saw it end.
 fn last_run(text: &str, held: bool) -> LastRun {
     let line = |word: &str| text.lines().find_map(|line| line.strip_prefix(word)).map(str::trim);
     let Some(begun) = line("begun ") else { return LastRun::None };
@@ -166,7 +197,8 @@ fn last_run(text: &str, held: bool) -> LastRun {
     if line("followed").is_some() {
         return LastRun::Followed;
     }
-    let failed: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("failed ")).collect();
+    let failed: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("failed ")?.split_once(' ')).map(|(_, title)| title).collect();
     let done = text.lines().filter(|line| line.starts_with("done ")).count();
     let what = match failed.first() {
         Some(step) => format!("{done} steps were done, then this failed: {step}"),
@@ -199,7 +231,7 @@ mod tests {
         assert_eq!(last_run(begun, true), LastRun::Going("me@there at 1970-01-01T00:00:00Z".into()));
         assert_eq!(last_run(begun, false), LastRun::Broken("me@there at 1970-01-01T00:00:00Z".into()));
         assert_eq!(last_run(&format!("{begun}ended 5 0\nfollowed\n"), false), LastRun::Followed);
-        let unfollowed = last_run(&format!("{begun}done a\nfailed install x\nended 5 1\n"), false);
+        let unfollowed = last_run(&format!("{begun}done 0 a\nfailed 1 install x\nended 5 1\n"), false);
         let LastRun::Unfollowed(text) = unfollowed else { panic!("{unfollowed:?}") };
         assert_eq!(text, "me@there at 1970-01-01T00:00:00Z: 1 steps were done, then this failed: install x");
     }

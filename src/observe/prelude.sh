@@ -1,5 +1,5 @@
 # The functions every observation script begins with. POSIX sh; read-only but for one scratch folder in memory.
-# `b` and `e` print the marks of a frame; PROJECT and HOST name the folder in which the host remembers.
+# `b` and `e` print the marks of a frame; MEMORY, PROJECT and HOST name the folder in which the host remembers.
 
 LC_ALL=C TZ=UTC
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
@@ -13,11 +13,14 @@ UID_=$(id -u)
 have() { command -v "$1" >/dev/null 2>&1; }
 
 state_folder() {
-	if [ "$UID_" = 0 ]; then
-		S=/var/lib/snowmelt/$PROJECT/$HOST
+	if [ -n "$MEMORY" ]; then
+		S=$MEMORY
+	elif [ "$UID_" = 0 ]; then
+		S=/var/lib/snowmelt
 	else
-		S=${XDG_STATE_HOME:-$HOME/.local/state}/snowmelt/$PROJECT/$HOST
+		S=${XDG_STATE_HOME:-$HOME/.local/state}/snowmelt
 	fi
+	S=$S/$PROJECT/$HOST
 }
 
 # memory: who we are, what the host remembers, how the last run that acted ended.

@@ -19,9 +19,11 @@ pub const SHARED: &str = concat!(include_str!("watch.sh"), "\n", include_str!("p
 /// How many probes run at a time.
 const PROBES_AT_A_TIME: usize = 4;
 
-/// Where on a host its memory is kept: `<state>/<project>/<host>`.
+/// Where on a host its memory is kept: `<folder>/<project>/<host>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// The folder; without one /var/lib/snowmelt, or below the user's own state folder where that is not root.
+    pub folder: Option<String>,
     /// The project's name.
     pub project: String,
     /// The host's name in the inventory.
@@ -105,8 +107,15 @@ impl Script {
 
 /// What every script begins with: the marks, where the host remembers, the functions.
 pub(super) fn opening(place: &Place, nonce: &Nonce) -> String {
-    let (project, host) = (quote::always(&place.project), quote::always(&place.host));
-    format!("{}PROJECT={project} HOST={host}\n{PRELUDE}\n", Frames::functions(nonce))
+    format!("{}{}{PRELUDE}\n", Frames::functions(nonce), place.settings())
+}
+
+impl Place {
+    /// The variables by which scripts know it.
+    pub fn settings(&self) -> String {
+        let folder = quote::always(self.folder.as_deref().unwrap_or_default());
+        format!("MEMORY={folder}\nPROJECT={}\nHOST={}\n", quote::always(&self.project), quote::always(&self.host))
+    }
 }
 
 fn frame(text: &mut String, id: &str, shell: &str) {

@@ -86,6 +86,8 @@ pub struct Resource {
     pub kind: &'static dyn Kind,
     /// Its full name; the identity is in here.
     pub address: Address,
+    /// What the kind's key holds; the identity is made from it, and mostly is it.
+    pub head: String,
     /// Another name for it, given as `id`.
     pub id: Option<String>,
     /// Whether it stands in a spec: it is checked, never acted on.

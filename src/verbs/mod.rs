@@ -3,16 +3,28 @@
 //!
 //! A flow knows nothing of terminals and files: what happens is told to [`Events`], what was found is a result.
 
+mod apply;
+mod conversation;
+mod fleet;
+mod plan;
+mod results;
+mod run;
+pub mod runtime;
+mod verify;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::act::Selection;
 use crate::catalog::model::Project;
-use crate::resource::result::{HostOutcome, HostResult, RunResult, Trouble, Verb};
+use crate::resource::result::HostResult;
 use crate::transport::Transports;
 
-pub mod runtime;
+pub use apply::apply;
+pub use plan::plan;
+pub use run::{CommandAnswer, CommandResult, run};
+pub use verify::verify;
 
 /// What every flow is told.
 #[derive(Clone)]
@@ -106,7 +118,7 @@ impl Interrupt {
     }
 
     /// Comes back when it was asked at least `level` times.
-    pub async fn reached(&self, level: u8) {
+    async fn reached(&self, level: u8) {
         loop {
             let changed = self.changed.notified();
             if self.level() >= level {
@@ -132,64 +144,3 @@ pub trait Events: Send + Sync {
 /// Sees nothing.
 pub struct Silent;
 impl Events for Silent {}
-
-/// What a command answered on each host.
-pub struct CommandResult {
-    /// Host by host.
-    pub hosts: Vec<(String, Result<CommandAnswer, Trouble>)>,
-}
-
-/// What a command answered on one host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CommandAnswer {
-    /// Its exit status.
-    pub status: u32,
-    /// Its standard output.
-    pub stdout: Vec<u8>,
-    /// Its standard error.
-    pub stderr: Vec<u8>,
-}
-
-/// Stands in for the flow.
-pub async fn plan(settings: &Settings, events: &Arc<dyn Events>) -> RunResult {
-    stand_in(settings, events, Verb::Plan)
-}
-
-/// Stands in for the flow.
-pub async fn verify(settings: &Settings, events: &Arc<dyn Events>) -> RunResult {
-    stand_in(settings, events, Verb::Verify)
-}
-
-/// Stands in for the flow.
-pub async fn apply(settings: &Settings, events: &Arc<dyn Events>) -> RunResult {
-    stand_in(settings, events, Verb::Apply)
-}
-
-/// Stands in for the flow.
-pub async fn run(settings: &Settings, _: &str, _: &Arc<dyn Events>) -> CommandResult {
-    let trouble = || Trouble { phase: "start".into(), message: "there are no flows here".into(), hint: None };
-    let names = settings.hosts.iter().map(|index| settings.project.hosts[*index].name.clone());
-    CommandResult { hosts: names.map(|name| (name, Err(trouble()))).collect() }
-}
-
-fn stand_in(settings: &Settings, _: &Arc<dyn Events>, verb: Verb) -> RunResult {
-    let host = |index: &usize| HostResult {
-        host: settings.project.hosts[*index].name.clone(),
-        address: None,
-        roles: Vec::new(),
-        outcome: HostOutcome::NotStarted("there are no flows here".into()),
-        resources: Vec::new(),
-        notes: Vec::new(),
-        took: Duration::ZERO,
-        channels: 0,
-    };
-    let _ = (settings.revision.shown(), settings.revision.recorded());
-    RunResult {
-        verb,
-        project: settings.project.name.clone(),
-        commit: None,
-        started: 0,
-        took: Duration::ZERO,
-        hosts: settings.hosts.iter().map(host).collect(),
-    }
-}
