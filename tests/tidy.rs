@@ -34,11 +34,16 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests(&path) {
             let text = fs::read_to_string(&path).unwrap();
             found.push((path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_owned(), text));
         }
     }
+}
+
+/// Files that are compiled for tests only have one of these names.
+fn is_for_tests(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| ["testing", "tests", "sample"].iter().any(|name| stem == *name))
 }
 
 /// The floor a file belongs to; none for `lib.rs` and `main.rs`.
@@ -164,6 +169,8 @@ fn nothing_is_left_lying_about() {
     // Put together here, so that this file does not find itself.
     let marks = ["TO", "FIX", "XX"].iter().zip(["DO", "ME", "X"]).map(|(a, b)| format!("{a}{b}")).collect::<Vec<_>>();
     for (path, text) in sources() {
+        // The template of mktemp.
+        let text = text.replace(&"X".repeat(6), "");
         for mark in marks.iter().map(String::as_str).chain([
             "dbg!(",
             "todo!(",
