@@ -9,6 +9,7 @@ mod fleet;
 mod plan;
 mod results;
 mod run;
+pub mod runtime;
 mod verify;
 
 use std::sync::Arc;
