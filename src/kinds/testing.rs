@@ -11,6 +11,7 @@ pub(crate) fn resource(kind: &'static dyn Kind, head: &str, values: &[(&'static 
     let mut resource = Resource {
         kind,
         address: Address::new("role", kind.table().name, head),
+        head: head.to_owned(),
         id: None,
         is_check: false,
         state: State::Present,
