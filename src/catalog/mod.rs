@@ -5,8 +5,27 @@
 //! No host is contacted here, and every mistake is reported with its place before one is.
 
 pub mod connection;
+mod entry;
+mod filters;
+mod lets;
+mod link;
+mod matchers;
 pub mod model;
+mod names;
+pub mod needs;
+pub mod origins;
+pub mod params;
+mod render;
+pub mod resolve;
+mod scope;
+mod tokens;
+mod tree;
+mod typed;
 pub mod yaml;
+
+pub use needs::{FactNeeds, OwnFactNeed};
+pub use origins::Shown;
+pub use resolve::{Resolver, check, resolve};
 
 use crate::resource::Resource;
 
