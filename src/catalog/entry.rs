@@ -11,10 +11,10 @@ use minijinja::value::{Value as Jinja, ValueKind};
 
 use super::matchers;
 use super::model::Role;
-use super::names;
 use super::params::first_line;
 use super::render::{self, Engine, Trouble};
 use super::scope::{Scope, Variable, from_jinja, to_jinja, traced};
+use super::spelling;
 use super::tree;
 use super::typed::{self, Form};
 use super::yaml::{Data, Key, Node, Scalar};
@@ -550,7 +550,7 @@ impl Builder<'_> {
             match attribute.ty {
                 Type::Template => {
                     if self.is_static {
-                        names::template(self.engine, self.role, &text, &node.span, &around.scope)?;
+                        spelling::template(self.engine, self.role, &text, &node.span, &around.scope)?;
                     }
                     if let Some(why) = self.role.files.unreadable.get(&format!("templates/{text}")) {
                         return Err(
@@ -636,7 +636,7 @@ impl Builder<'_> {
             return Ok(Some(if matches!(ty, Type::List(_)) { Value::List(vec![value]) } else { value }));
         }
         if self.is_static {
-            names::string(self.engine, self.role, text, &node.span, &around.scope, *ty == Type::Command)?;
+            spelling::string(self.engine, self.role, text, &node.span, &around.scope, *ty == Type::Command)?;
         }
         let value = match ty {
             Type::Command | Type::List(Type::Command) => self.engine.command(text, &node.span, &around.scope)?,
@@ -647,7 +647,7 @@ impl Builder<'_> {
 
     fn expression(&self, code: &str, place: &Span, scope: &Arc<Scope>) -> Result<Jinja, Trouble> {
         if self.is_static {
-            names::expression(self.engine, self.role, code, place, scope)?;
+            spelling::expression(self.engine, self.role, code, place, scope)?;
         }
         self.engine.expression(code, place, scope)
     }

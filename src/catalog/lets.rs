@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::model::Role;
-use super::names;
 use super::params;
 use super::render::{Engine, Trouble};
 use super::scope::{Scope, Variable, to_jinja, traced};
+use super::spelling;
 use super::yaml::{Data, Key, Node};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
@@ -82,7 +82,7 @@ impl Lets<'_> {
         match &node.data {
             Data::Scalar(scalar) => {
                 if scalar.text.contains("{{") {
-                    out.take(names::string(self.engine, self.role, &scalar.text, &node.span, self.scope, false));
+                    out.take(spelling::string(self.engine, self.role, &scalar.text, &node.span, self.scope, false));
                 }
             }
             Data::List(items) => items.iter().for_each(|item| self.look(item, out)),
@@ -98,8 +98,8 @@ impl Lets<'_> {
 
     fn look_at_match(&self, subject: &Node, entries: &[(Key, Node)], out: &mut Diagnostics) {
         let Ok(code) = code(subject) else { return };
-        out.take(names::expression(self.engine, self.role, code, &subject.span, self.scope));
-        let Some((path, answers)) = names::closed(code) else { return };
+        out.take(spelling::expression(self.engine, self.role, code, &subject.span, self.scope));
+        let Some((path, answers)) = spelling::closed(code) else { return };
         for (key, _) in entries.iter().filter(|(key, _)| key.text != "match" && key.text != "default") {
             if !answers.contains(&key.text.as_str()) {
                 let found = Diagnostic::error(&key.span, format!("`facts.{path}` is never \"{}\"", key.text));

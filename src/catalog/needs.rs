@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::lets;
 use super::model::{Host, Role, Shape};
-use super::names;
 use super::resolve::{Resolver, own_fact_key};
 use super::scope::{Scope, Variable};
+use super::spelling;
 use super::tokens::{self, Piece};
 use super::yaml::{Data, Node};
 use crate::base::diagnostic::Diagnostics;
@@ -53,7 +53,7 @@ pub(crate) fn of_host(resolver: &Resolver<'_>, host: &Host) -> FactNeeds {
         needs.facts |= !role.platforms.is_empty();
         let mut wanted: Vec<&str> = Vec::new();
         for code in code_of(resolver, role) {
-            for name in names::facts_used(&code) {
+            for name in spelling::facts_used(&code) {
                 let own: Vec<&str> = match name {
                     Some(name) => role.facts.keys().map(String::as_str).filter(|own| *own == name).collect(),
                     None => role.facts.keys().map(String::as_str).collect(),
@@ -78,7 +78,7 @@ pub(crate) fn of_host(resolver: &Resolver<'_>, host: &Host) -> FactNeeds {
 
 /// Whether a role asks for `hosts(…)`.
 pub(crate) fn uses_hosts(resolver: &Resolver<'_>, role: &Role) -> bool {
-    code_of(resolver, role).iter().any(|code| names::uses(code, "hosts"))
+    code_of(resolver, role).iter().any(|code| spelling::uses(code, "hosts"))
 }
 
 /// The mistakes in a role and its specs, with nothing known but the names.
