@@ -1,11 +1,12 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod file;
 mod package;
 
 use crate::resource::Kind;
 
 /// Every kind, in the order in which they are documented.
-pub const ALL: &[&dyn Kind] = &[];
+pub const ALL: &[&dyn Kind] = &[&file::File];
 
 /// The kind with this name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {

@@ -79,12 +79,14 @@ pub(crate) fn as_nobody(folder: &Path, script: &str) -> Vec<(String, Vec<u8>)> {
     run_everywhere(script, is_root.then_some(65_534))
 }
 
-/// Runs a script of an act, the way the engine does. Whether it succeeded, and what it printed.
+/// Runs a script of an act behind the prelude that the engine gives it. Whether it succeeded, and what it printed.
 pub(crate) fn act(shell: &[&str], path: &str, script: &str) -> (bool, String) {
     let (program, arguments) = shell.split_first().expect("a shell");
+    // The tools under test are those of `path` alone.
+    let prelude = include_str!("../act/prelude.sh").replace("\nPATH=/usr/local/sbin:", "\nNOT_PATH=");
     let output = Command::new(program)
         .args(arguments)
-        .args(["-eu", "-c", script])
+        .args(["-eu", "-c", &format!("RUN=test TOUCHED= CHANGED=' '\n{prelude}\n{script}")])
         .env_clear()
         .envs([("PATH", path), ("LC_ALL", "C"), ("TZ", "UTC")])
         .stdin(std::process::Stdio::null())
