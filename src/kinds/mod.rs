@@ -1,12 +1,14 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod directory;
 mod file;
+mod link;
 mod package;
 
 use crate::resource::Kind;
 
 /// Every kind, in the order in which they are documented.
-pub const ALL: &[&dyn Kind] = &[&file::File];
+pub const ALL: &[&dyn Kind] = &[&file::File, &directory::Directory, &link::Link];
 
 /// The kind with this name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
