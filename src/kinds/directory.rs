@@ -221,7 +221,7 @@ impl Kind for Directory {
         if !present.is_empty() {
             let paths: Vec<&str> = present.iter().map(|item| due[*item].resource.identity()).collect();
             let body: String = present.iter().map(|item| bring_about(&due[*item])).collect();
-            let work = Work::Shell(format!("{ACT}{}{body}", look_at(&paths)));
+            let work = Work::Shell(format!("{ACT}{}{body}", stat::look_at(&paths)));
             let is_new = present.iter().any(|item| due[*item].differs("state"));
             let title = titled(if is_new { "make" } else { "set" }, &present);
             steps.push(Step { items: present, title, work });
@@ -229,7 +229,7 @@ impl Kind for Directory {
         if !absent.is_empty() {
             let paths: Vec<&str> = absent.iter().map(|item| due[*item].resource.identity()).collect();
             let body: String = absent.iter().map(|item| remove(&due[*item])).collect();
-            let work = Work::Shell(format!("{ACT}{}{body}", look_at(&paths)));
+            let work = Work::Shell(format!("{ACT}{}{body}", stat::look_at(&paths)));
             steps.push(Step { title: titled("remove", &absent), items: absent, work });
         }
         steps
@@ -363,19 +363,6 @@ remove_directory() (
   $2 \"$1\"
 )
 ";
-
-/// Tells the engine's helpers which directories are looked into.
-fn look_at(paths: &[&str]) -> String {
-    let mut all = std::collections::BTreeSet::from(["/"]);
-    for path in paths {
-        let mut above = *path;
-        while !above.is_empty() {
-            all.insert(above);
-            above = above.rsplit_once('/').map_or("", |(above, _)| above);
-        }
-    }
-    format!("look_at {}\n", quote::words(all))
-}
 
 fn bring_about(due: &Due<'_>) -> String {
     let resource = due.resource;

@@ -152,7 +152,7 @@ impl Kind for Link {
             let verb = if state == State::Present { "link" } else { "remove" };
             let body: String = items.iter().map(|item| bring_about(due[*item].resource)).collect();
             let resources: Vec<&Resource> = items.iter().map(|item| due[*item].resource).collect();
-            let text = format!("{ACT}{}{body}", look_at(&stat::paths(&resources)));
+            let text = format!("{ACT}{}{body}", stat::look_at(&stat::paths(&resources)));
             (!items.is_empty()).then(|| Step {
                 title: format!("{verb} {}", paths(&items)),
                 items,
@@ -182,14 +182,17 @@ impl Kind for Link {
 /// link has to go first.
 const ACT: &str = "\
 case $(mv --help 2>&1) in *-T*) swap='mv -fT' ;; *) swap= ;; esac
+make_room() {
+  if [ -L \"$1\" ] || [ ! -e \"$1\" ]; then return 0; fi
+  [ -n \"$2\" ] || fail \"$PWD/$1 is no symbolic link; force: true lets it be replaced\"
+  [ ! -d \"$1\" ] || rmdir -- \"$1\" || fail \"$PWD/$1 is a directory and not empty; remove it first\"
+}
 make_link() (
-  above=${1%/*} name=./${1##*/} new=./.${1##*/}.snowmelt-$RUN
-  if [ -n \"$3\" ]; then parents \"${above:-/}\"; fi
+  above=${1%/*} name=${1##*/} new=.${1##*/}.snowmelt-$RUN
+  if [ -n \"$4\" ]; then parents \"${above:-/}\"; fi
   enter \"${above:-/}\"
   keep \"$1\"
-  if [ -d \"$name\" ] && [ ! -L \"$name\" ]; then
-    rmdir -- \"$name\" || fail \"$1 is a directory and not empty; remove it first\"
-  fi
+  make_room \"$name\" \"$3\"
   rm -f -- \"$new\"
   ln -s -- \"$2\" \"$new\" || exit 1
   if [ -n \"$swap\" ] && $swap -- \"$new\" \"$name\"; then exit 0; fi
@@ -198,38 +201,22 @@ make_link() (
   fail \"$1 was not changed\"
 )
 remove_link() (
-  above=${1%/*}
+  above=${1%/*} name=${1##*/}
   enter \"${above:-/}\"
   keep \"$1\"
-  if [ -d \"./${1##*/}\" ] && [ ! -L \"./${1##*/}\" ]; then
-    rmdir -- \"./${1##*/}\" || fail \"$1 is a directory and not empty; remove it first\"
-  else
-    rm -f -- \"./${1##*/}\"
-  fi
+  make_room \"$name\" \"$2\"
+  rm -f -- \"$name\"
 )
 ";
 
-/// Tells the engine's helpers which directories are gone through.
-fn look_at(paths: &[&str]) -> String {
-    let mut all = std::collections::BTreeSet::from(["/"]);
-    for path in paths {
-        let mut above = path.rsplit_once('/').map_or("", |(above, _)| above);
-        while !above.is_empty() {
-            all.insert(above);
-            above = above.rsplit_once('/').map_or("", |(above, _)| above);
-        }
-    }
-    format!("look_at {}\n", quote::words(all))
-}
-
 fn bring_about(resource: &Resource) -> String {
     let path = quote::sh(resource.identity());
+    let flag = |attribute: &Attribute| if resource.truth(attribute) == Some(true) { attribute.name } else { "''" };
     if resource.state == State::Absent {
-        return format!("remove_link {path}\n");
+        return format!("remove_link {path} {}\n", flag(&FORCE));
     }
     let to = quote::sh(resource.text(&TO).unwrap_or_default());
-    let parents = if resource.truth(&PARENTS) == Some(true) { "parents" } else { "''" };
-    format!("make_link {path} {to} {parents}\n")
+    format!("make_link {path} {to} {} {}\n", flag(&FORCE), flag(&PARENTS))
 }
 
 #[cfg(test)]
@@ -320,7 +307,7 @@ mod tests {
                 act(&shell_words, &path, &shell(&steps(one, &present)))
             };
             for target in ["to dir", "file", "empty", "a/b/-new $(id)"] {
-                let one = link(&at(target), "-it's $(id)", &[("parents", true.into())]);
+                let one = link(&at(target), "-it's $(id)", &[("parents", true.into()), ("force", true.into())]);
                 let (ok, output) = run(&one);
                 assert!(ok, "{name}: {output}");
                 assert_eq!(std::fs::read_link(at(target)).unwrap(), Path::new("-it's $(id)"), "{name}");
@@ -328,6 +315,17 @@ mod tests {
             assert_eq!(std::fs::read_dir(at("dir")).unwrap().count(), 0, "{name}: nothing was put into it");
             let (ok, output) = run(&link(&at("full"), "x", &[("force", true.into())]));
             assert!(!ok && output.contains("not empty") && at("full/below").exists(), "{name}: {output}");
+            std::fs::write(at("made meanwhile"), "x").unwrap();
+            for one in [
+                link(&at("made meanwhile"), "x", &[]),
+                absent(resource(&Link, at("made meanwhile").to_str().unwrap(), &[])),
+            ] {
+                let (ok, output) = run(&one);
+                assert!(
+                    !ok && output.contains("is no symbolic link") && at("made meanwhile").is_file(),
+                    "{name}: {output}"
+                );
+            }
             let (ok, output) = run(&absent(resource(&Link, at("to dir").to_str().unwrap(), &[])));
             assert!(ok && at("to dir").symlink_metadata().is_err() && at("dir").exists(), "{name}: {output}");
             let left: Vec<_> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
