@@ -1,6 +1,8 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod directory;
 mod file;
+mod link;
 mod package;
 #[cfg(test)]
 mod testing;
@@ -11,6 +13,8 @@ use crate::resource::Kind;
 #[rustfmt::skip]
 pub const ALL: &[&dyn Kind] = &[
     &file::File,
+    &directory::Directory,
+    &link::Link,
     &package::Package,
 ];
 
