@@ -12,12 +12,14 @@ e() { printf '\n@%s end %s %s\n' "$NONCE" "$1" "$2"; }
 # finish: whoever follows has until then to take what was written; then nothing of it stays in memory.
 finish() {
 	: >"$d/ended"
+	# What follows touches nothing of the host; another run may begin.
+	exec 9>&-
 	waited=0
-	while [ ! -e "$d/followed" ] && [ $waited -lt 15 ]; do
-		sleep 1
+	while [ ! -e "$d/followed" ] && [ $waited -lt 100 ]; do
 		waited=$((waited + 1))
+		if [ $waited -gt 50 ] || ! sleep 0.02 2>/dev/null; then sleep 1; fi
 	done
-	if [ -e "$d/followed" ] && [ -n "$BEGUN" ]; then echo followed >>"$S/run"; fi
+	if [ -e "$d/followed" ] && grep -q "^id $RUN\$" "$S/run" 2>/dev/null; then echo followed >>"$S/run"; fi
 	rm -rf "$d"
 	exit 0
 }
@@ -30,7 +32,6 @@ refuse() {
 	finish
 }
 
-BEGUN=
 if [ -n "$MEMORY" ]; then
 	S=$MEMORY
 elif [ "$(id -u)" = 0 ]; then
@@ -58,7 +59,6 @@ if ! { cat "$d/record" >"$S/record.new" && sync && mv -f "$S/record.new" "$S/rec
 	refuse 82 "no space to remember this run: $S/record"
 fi
 printf 'begun %s %s\nid %s\n' "$(date +%s)" "$WHO" "$RUN" >"$S/run"
-BEGUN=1
 umask 022
 
 # remember STEP: what was applied by it (or by those it validated), and what it wrote down itself.

@@ -538,6 +538,27 @@ mod tests {
         );
     }
 
+    /// The YAML examples of a page: the first line of each names its file.
+    fn examples(page: &str) -> Vec<(&str, &str)> {
+        let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        blocks.map(|block| (block.lines().next().unwrap().strip_prefix("# ").unwrap(), block)).collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_load() {
+        let mut files = vec![
+            ("roles/base/role.yml", "params: {ntp: {type: list, of: string, default: []}}\n"),
+            ("roles/app/role.yml", "params: {port: {type: int}}\n"),
+        ];
+        files.extend(examples(include_str!("../../docs/inventory.md")));
+        files.extend(examples(include_str!("../../docs/roles.md")));
+        let root = folder(&files);
+        let (project, found) = load_folder(root.path(), &[]);
+        assert_eq!(found.render(), "");
+        let project = project.unwrap();
+        assert_eq!((project.hosts.len(), project.roles.len()), (42, 5));
+    }
+
     #[test]
     fn a_thousand_roles_of_twenty_resources() {
         let resources: String = (0..20)

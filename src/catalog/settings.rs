@@ -32,11 +32,11 @@ pub fn read(node: &Node, found: &mut Diagnostics) -> Option<Settings> {
         None => None,
         Some(memory) => {
             let path = memory.expect_text("the folder in which hosts remember", found)?;
-            if !path.starts_with('/') || path.contains(['\0', '\n']) {
-                found.push(Diagnostic::error(
-                    &memory.span,
-                    "the folder in which hosts remember must be an absolute path",
-                ));
+            if !path.starts_with('/') || path.trim_matches('/').is_empty() || path.contains(['\0', '\n']) {
+                found.push(
+                    Diagnostic::error(&memory.span, "the folder in which hosts remember must be an absolute path")
+                        .hint("for example `/var/lib/snowmelt`"),
+                );
                 return None;
             }
             Some(path.trim_end_matches('/').to_owned())
@@ -67,7 +67,11 @@ mod tests {
             ),
             (
                 "project: a\nmemory: here\n",
-                "the folder in which hosts remember must be an absolute path @ snowmelt.yml:2:9",
+                "the folder in which hosts remember must be an absolute path @ snowmelt.yml:2:9 = for example `/var/lib/snowmelt`",
+            ),
+            (
+                "project: a\nmemory: /\n",
+                "the folder in which hosts remember must be an absolute path @ snowmelt.yml:2:9 = for example `/var/lib/snowmelt`",
             ),
             ("project: a\nprojct: b\n", "unknown setting `projct` @ snowmelt.yml:2:1 = did you mean `project`?"),
         ] {

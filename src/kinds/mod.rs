@@ -2,11 +2,17 @@
 
 mod file;
 mod package;
+#[cfg(test)]
+mod testing;
 
 use crate::resource::Kind;
 
 /// Every kind, in the order in which they are documented.
-pub const ALL: &[&dyn Kind] = &[&file::File];
+#[rustfmt::skip]
+pub const ALL: &[&dyn Kind] = &[
+    &file::File,
+    &package::Package,
+];
 
 /// The kind with this name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {

@@ -69,7 +69,7 @@ pub(crate) async fn hold(
     let mut errors = Errors::new(&command.mark);
     let mut ended: Option<End> = None;
     let end = loop {
-        let quiet = progress.last() + if ended.is_some() { SETTLE } else { exec.idle };
+        let quiet = progress.last() + if ended.is_some() { SETTLE.min(exec.idle) } else { exec.idle };
         let event = tokio::select! {
             event = hearing.hear() => event,
             () = &mut sending, if !sent => {
@@ -242,14 +242,14 @@ mod tests {
     }
 
     fn exec(limit: usize) -> Exec<'static> {
-        let (idle, deadline) = (Duration::from_secs(60), Duration::from_secs(600));
+        let (idle, deadline) = (Duration::from_millis(50), Duration::from_secs(600));
         Exec { program: "true", input: Bytes::from_static(b"x"), idle, deadline, limit, on_output: None }
     }
 
     fn run(limit: usize, events: impl Fn(&Command) -> Vec<Event>) -> Result<Answer, Failure> {
         let command = Command::new("true", &Elevation::Stay).unwrap();
         let script = Script(events(&command));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(hold(&command, exec(limit), script, Deaf))
     }
 

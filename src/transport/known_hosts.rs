@@ -108,11 +108,6 @@ impl KnownHosts {
         }
     }
 
-    /// Adds the lines of another.
-    pub(crate) fn extend(&mut self, other: &KnownHosts) {
-        self.entries.extend(other.entries.iter().cloned());
-    }
-
     /// What is known of `name` (as [`name`] writes it) showing the plain key `blob`.
     pub(crate) fn judge(&self, name: &str, blob: &[u8]) -> Verdict {
         if let Some(verdict) = self.revoked(name, &[blob]) {

@@ -32,13 +32,7 @@ pub(crate) fn me() -> String {
 impl Sshd {
     /// Starts one that lets in the key `user` in its folder, with more lines of sshd_config.
     pub(crate) fn start(more: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("snowmelt-sshd").tempdir().expect("a folder");
-        let path = folder.path();
-        for (name, kind) in [("host", "ed25519"), ("host_rsa", "rsa"), ("user", "ed25519"), ("other", "ed25519")] {
-            keygen(path, name, kind, "");
-        }
-        std::fs::copy(path.join("user.pub"), path.join("authorized_keys")).expect("authorized_keys");
-        Self::start_in(folder, more)
+        Self::start_in(folder(), more)
     }
 
     /// Starts one with the keys that lie in a folder already.
@@ -116,6 +110,17 @@ impl Drop for Sshd {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A folder with keys in it: `host`, `host_rsa`, `user` who is let in, and `other` who is not.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("snowmelt-sshd").tempdir().expect("a folder");
+    let path = folder.path();
+    for (name, kind) in [("host", "ed25519"), ("host_rsa", "rsa"), ("user", "ed25519"), ("other", "ed25519")] {
+        keygen(path, name, kind, "");
+    }
+    std::fs::copy(path.join("user.pub"), path.join("authorized_keys")).expect("authorized_keys");
+    folder
 }
 
 /// Makes a key pair.

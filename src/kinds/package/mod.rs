@@ -218,3 +218,189 @@ fn is_name(name: &str) -> bool {
         && !arch.is_empty()
         && arch.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::{absent, assert_parses, everywhere, resource, shell, steps};
+    use crate::resource::Existence;
+
+    fn package(name: &str, values: &[(&'static str, Value)]) -> Resource {
+        resource(&Package, name, values)
+    }
+
+    fn read_one(resource: &Resource, answer: &str) -> Observed {
+        Package.read(&[resource], answer.as_bytes(), &[Vec::new()]).remove(0)
+    }
+
+    fn text(observed: &Observed, attribute: &str) -> String {
+        match observed.reading(attribute) {
+            Some(Reading::Is(value)) => value.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_shell_reads_this_machines_packages() {
+        let mut resources: Vec<Resource> = (0..1000).map(|n| package(&format!("no-such-package-{n}"), &[])).collect();
+        resources.push(package("dpkg", &[]));
+        resources.push(package("libc6", &[]));
+        let batch: Vec<&Resource> = resources.iter().collect();
+        for (shell, answer) in everywhere("", &Package.fragment(&batch)) {
+            let observed = Package.read(&batch, &answer, &[]);
+            assert_eq!(observed.len(), 1002, "{shell}");
+            assert!(observed[..1000].iter().all(|one| one.existence == Existence::Absent), "{shell}");
+            assert_eq!(observed[1000].existence, Existence::Present, "{shell}");
+            assert!(!text(&observed[1001], "version").is_empty(), "{shell}");
+            assert_eq!(text(&observed[1000], "manager"), "apt", "{shell}");
+        }
+    }
+
+    #[test]
+    fn dpkgs_answers() {
+        let answer = "apt\0cron\tamd64\tinstalled\t3.0pl1-162\tinstall\nlibc6\tamd64\tinstalled\t2.36-9\thold\n\
+            libc6\ti386\tconfig-files\t2.36-8\tdeinstall\nmta\t\tnot-installed\t\tunknown\nhalf\tall\thalf-configured\t1.0\tinstall\n\
+            gone\tall\tconfig-files\t1.0\tdeinstall\n\0\0\0interrupted\n";
+        let read = |name: &str| read_one(&package(name, &[]), answer);
+        assert_eq!(
+            (text(&read("cron"), "version"), text(&read("cron"), "hold")),
+            ("3.0pl1-162".into(), "false".into())
+        );
+        assert_eq!((text(&read("libc6"), "version"), text(&read("libc6"), "hold")), ("2.36-9".into(), "true".into()));
+        for name in ["mta", "nginx", "half", "gone", "libc6:i386"] {
+            assert_eq!(read(name).existence, Existence::Absent, "{name}");
+        }
+        assert_eq!(text(&read("cron"), "interrupted"), "true");
+        let purged = |name| read_one(&absent(package(name, &[("purge", true.into())])), answer).existence;
+        assert_eq!(
+            (purged("gone"), purged("half"), purged("nginx")),
+            (Existence::Present, Existence::Present, Existence::Absent)
+        );
+        assert_eq!(read_one(&absent(package("gone", &[])), answer).existence, Existence::Absent);
+    }
+
+    #[test]
+    fn rpms_pacmans_and_apks_answers() {
+        let rpm = "dnf\0nginx\tx86_64\t2:1.20.1-14.el9\npackage nope is not installed\nkernel\tx86_64\t0:5.14.0-70.el9\n\
+            kernel\tx86_64\t0:5.14.0-362.el9\n\0\0nginx-2:1.20.1-14.el9.*\n\0";
+        let read = |name: &str, answer: &str| read_one(&package(name, &[]), answer);
+        assert_eq!(text(&read("nginx", rpm), "version"), "2:1.20.1-14.el9");
+        assert_eq!(
+            (text(&read("nginx", rpm), "hold"), text(&read("kernel", rpm), "hold")),
+            ("true".into(), "false".into())
+        );
+        assert_eq!(text(&read("kernel.x86_64", rpm), "version"), "5.14.0-362.el9");
+        assert_eq!(read("nope", rpm).existence, Existence::Absent);
+        let zypper = "zypper\0nginx\tx86_64\t0:1.21.5-1\n\0\0type: package\nsolvable_name: nginx\n\0";
+        assert_eq!(text(&read("nginx", zypper), "hold"), "true");
+        let dnf5 = "dnf\0nginx\tx86_64\t0:1.26-1\n\0\0[[packages]]\nname = \"nginx\"\n\0";
+        assert_eq!(text(&read("nginx", dnf5), "hold"), "true");
+        let pacman = "pacman\0nginx 1.26.1-2\nerror: package 'nope' was not found\n\0\0nginx\n\0";
+        assert_eq!(
+            (text(&read("nginx", pacman), "version"), text(&read("nginx", pacman), "hold")),
+            ("1.26.1-2".into(), "true".into())
+        );
+        assert_eq!(read("nope", pacman).existence, Existence::Absent);
+        let apk = "apk\0P:musl\nV:1.2.4-r2\nP:nginx\nV:1.24.0-r6\n\0\0nginx=1.24.0-r6\nmusl\n\0";
+        assert_eq!(
+            (text(&read("nginx", apk), "version"), text(&read("nginx", apk), "hold")),
+            ("1.24.0-r6".into(), "true".into())
+        );
+        assert_eq!(
+            (text(&read("musl", apk), "hold"), read("nope", apk).existence),
+            ("false".into(), Existence::Absent)
+        );
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_read_is_unknown_and_never_absent() {
+        for (answer, why) in [
+            ("", "did not answer"),
+            ("none\0", "no package manager"),
+            ("apt\0\0dpkg-query: error: parsing file '/var/lib/dpkg/status'\0\0", "parsing file"),
+            (
+                "dnf\0error: cannot open Packages database in /var/lib/rpm\npackage nginx is not installed\n\0\0\0",
+                "cannot open",
+            ),
+            ("pacman\0error: failed to initialize alpm library\n\0\0\0", "alpm"),
+        ] {
+            let observed = read_one(&package("nginx", &[]), answer);
+            assert!(matches!(&observed.existence, Existence::Unknown(text) if text.contains(why)), "{observed:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_names_and_versions_are_refused_before_any_host_sees_them() {
+        for name in ["$(id)", "; rm -rf /", "-y", "nginx-", "ngin*", "a b", "nginx=1", "", "a:", "@group", "ä"] {
+            assert_eq!(Package.mistakes(&package(name, &[])).len(), 1, "{name}");
+        }
+        for name in ["g++", "libc6:i386", "python3.11", "libstdc++6", "NetworkManager", "_x"] {
+            assert_eq!(Package.mistakes(&package(name, &[])), [], "{name}");
+        }
+        assert_eq!(Package.mistakes(&package("a", &[("version", "1.*".into())])).len(), 1);
+        assert_eq!(Package.mistakes(&package("a", &[("version", "<2, 1".into())])).len(), 1);
+        assert_eq!(Package.mistakes(&absent(package("a", &[("version", "1".into()), ("hold", true.into())]))).len(), 2);
+        assert_eq!(Package.mistakes(&package("a", &[("purge", true.into())])).len(), 1);
+    }
+
+    #[test]
+    fn one_transaction_for_all_that_is_due() {
+        let nginx = package("nginx", &[("version", ">=1.18, <2".into()), ("hold", true.into())]);
+        let (curl, exim) =
+            (package("curl", &[("recommends", false.into())]), absent(package("exim4", &[("purge", true.into())])));
+        for manager in ["apt", "dnf", "yum", "zypper", "apk", "pacman"] {
+            let gone = read_one(&nginx, &format!("{manager}\0\0\0\0"));
+            let steps = steps(&[(&nginx, &gone), (&curl, &gone), (&exim, &gone)]);
+            assert_eq!(steps.len(), 1);
+            assert_eq!(steps[0].items, [0, 1, 2]);
+            assert_eq!(steps[0].title, "install nginx, curl; purge exim4; hold nginx");
+            let shell = shell(&steps);
+            assert_parses(&shell);
+            let expected: &[&str] = match manager {
+                "apt" => &[
+                    "resolve nginx curl\n",
+                    "choose nginx '>=1.18, <2' ge=1.18 lt=2\n",
+                    "install='' remove=' exim4'",
+                    "install=' curl' remove='' ",
+                    "dpkg --purge exim4\n",
+                    "apt-mark hold nginx\n",
+                ],
+                "dnf" => &[
+                    "rpm -e --test exim4\n",
+                    "dnf -y install  'nginx < 2'\n",
+                    "install_weak_deps=False curl\n",
+                    "versionlock add nginx",
+                ],
+                "yum" => &["yum -y install  'nginx < 2'\n", "yum -y remove exim4\n"],
+                "zypper" => &["--oldpackage  'nginx<2'\n", "--no-recommends curl\n", "addlock nginx\n"],
+                "apk" => &["add  'nginx<2'\n", "--purge del exim4\n", "apk_hold nginx\n"],
+                _ => &["-S --noconfirm --needed  'nginx<2'\n", "pacman -Rn --noconfirm exim4\n", "pacman has no holds"],
+            };
+            for part in expected {
+                assert!(shell.contains(part), "{manager}: {part} in\n{shell}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_interrupted_is_finished_and_said() {
+        let half = package("half", &[]);
+        let observed = read_one(&half, "apt\0half\tall\thalf-configured\t1.0\tinstall\n\0\0\0");
+        let steps = steps(&[(&half, &observed)]);
+        assert_eq!(steps[0].title, "finish what was interrupted (dpkg --configure -a)");
+        assert!(shell(&steps).contains("--configure -a\n") && !shell(&steps).contains("\ntransaction"));
+    }
+
+    #[test]
+    fn tells_when_a_package_was_unpacked() {
+        let watch = Package.watch(&package("dpkg", &[])).unwrap();
+        for (shell, answer) in everywhere("", &watch) {
+            let answer = String::from_utf8(answer).unwrap();
+            let words: Vec<&str> = answer.split_whitespace().collect();
+            assert!(words.len() == 3 && words[0].parse::<f64>().is_ok() && words[2] == "dpkg", "{shell}: {answer}");
+        }
+        for (_, answer) in everywhere("", &Package.watch(&package("no-such-package", &[])).unwrap()) {
+            assert_eq!(answer, b"");
+        }
+    }
+}

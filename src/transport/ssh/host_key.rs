@@ -120,12 +120,7 @@ impl Policy {
     /// The algorithms to offer, those of the keys it is known by first, as ssh does: a host with several keys then shows the
     /// one that is known. Certificates only where an authority could vouch for it.
     pub(crate) fn algorithms(&self, known: &KnownHosts) -> (Vec<Algorithm>, Vec<Algorithm>) {
-        let mut types = known.key_types(&self.name);
-        if types.is_empty()
-            && let Some(bare) = &self.bare
-        {
-            types = known.key_types(bare);
-        }
+        let types = known.key_types(&self.name);
         let is_known = |algorithm: &Algorithm| {
             // All RSA signatures are made with a key of type `ssh-rsa`.
             let kind = if algorithm.clone().is_rsa() { "ssh-rsa" } else { algorithm.as_str() };
@@ -163,9 +158,9 @@ fn unfit(certificate: &Certificate, principal: &str, now: u64) -> Option<String>
     if now >= certificate.valid_before() {
         return Some("it has expired".to_owned());
     }
-    // A host certificate without principals is made out to nobody.
+    // Principals are names and not patterns; a certificate without any is made out to nobody.
     let principals = certificate.valid_principals();
-    if !principals.iter().any(|pattern| known_hosts::fits(&pattern.to_ascii_lowercase(), principal)) {
+    if !principals.iter().any(|known| known == principal) {
         return Some(format!("it is made out to {} and not to {principal}", principals.join(", ")));
     }
     certificate.verify_signature().err().map(|_| "its signature is wrong".to_owned())

@@ -5,9 +5,12 @@
 
 mod agent;
 mod authenticate;
+mod config_file;
 mod guard;
 mod host_key;
 mod keys;
+mod lookup;
+mod route;
 mod settings;
 mod severable;
 
@@ -19,14 +22,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use russh::client::{Config, Handle, Msg};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Error, Preferred, compression};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use self::guard::{Guard, Notebook, shown};
 use self::host_key::Policy;
+use self::route::Dialed;
 use self::settings::Settings;
-use self::severable::{Knife, Stream, severable};
+use self::severable::{Knife, severable};
 use super::command::Command;
 use super::conversation::{self, Event, Hear, Speak};
 use super::known_hosts::{self, KnownHosts};
@@ -39,13 +41,27 @@ const WINDOW: u32 = 256 * 1024;
 const MOST_CONNECTS: u32 = 4;
 
 /// What the SSH connections of a run share.
-#[derive(Default)]
 pub(crate) struct Run {
     pub(crate) keys: keys::Keyring,
+    hops: route::Hops,
+    /// Questions to `ssh -G` under way.
+    lookups: Semaphore,
     /// Logins under way, by address and port.
     logins: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
     /// Files of known hosts that were read, by their paths.
     known: Mutex<HashMap<Vec<PathBuf>, Arc<KnownHosts>>>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            keys: keys::Keyring::default(),
+            hops: route::Hops::default(),
+            lookups: Semaphore::new(4),
+            logins: Mutex::default(),
+            known: Mutex::default(),
+        }
+    }
 }
 
 impl Run {
@@ -87,14 +103,11 @@ pub(crate) struct Link {
 
 /// Connects, verifies the host and logs in.
 pub(crate) async fn connect(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Link, Failure> {
-    let settings = resolve(shared, endpoint).await?;
+    let settings = lookup::resolve(shared, &endpoint.name, &endpoint.connection).await?;
     open(shared, &endpoint.name, &settings).await
 }
 
-async fn resolve(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Settings, Failure> {
-    settings::check_name("host name", &endpoint.name)?;
-    Settings::defaults(&endpoint.name, &shared.options).overlay(&endpoint.connection)
-}
+/// Opens a link to a host that others may lie behind.
 
 async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<Link, Failure> {
     let at = place(name, settings);
@@ -133,10 +146,10 @@ async fn handshake(
     policy: &Policy,
     known: &Arc<KnownHosts>,
 ) -> Result<(Handle<Guard>, Notebook, Knife), (Failure, bool)> {
-    let deadline = Instant::now() + settings.connect_timeout;
-    let stream = dial(settings, at, deadline).await?;
-    let (stream, knife) = severable(stream);
     let notebook = Notebook::default();
+    let dialed = route::dial(shared, settings, at, &notebook).await;
+    let Dialed { stream, deadline } = dialed.map_err(|failure| (failure, false))?;
+    let (stream, knife) = severable(stream);
     let guard = Guard {
         shared: shared.clone(),
         policy: policy.clone(),
@@ -159,39 +172,6 @@ async fn handshake(
             Err((failure, false))
         }
     }
-}
-
-/// The stream to the host's port.
-async fn dial(settings: &Settings, at: &str, deadline: Instant) -> Result<Box<dyn Stream>, (Failure, bool)> {
-    let fail = |phase, what: String, hint: &str| (Failure::new(phase, format!("{at}: {what}")).hint(hint), false);
-    let lookup = tokio::net::lookup_host((settings.host.as_str(), settings.port));
-    let addresses: Vec<_> = match tokio::time::timeout_at(deadline, lookup).await {
-        Ok(Ok(addresses)) => addresses.collect(),
-        Ok(Err(error)) => {
-            let hint = "correct the name, or give the host an address";
-            return Err(fail(Phase::Resolve, format!("no address: {error}"), hint));
-        }
-        Err(_) => return Err(fail(Phase::Resolve, "no answer from the name server".to_owned(), "look at resolv.conf")),
-    };
-    let mut last = "no address".to_owned();
-    for (index, address) in addresses.iter().enumerate() {
-        // What is left is shared between the addresses that are left, so that a dead first one does not cost everything.
-        let left = deadline.saturating_duration_since(Instant::now()) / (addresses.len() - index) as u32;
-        match tokio::time::timeout(left, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Small packets wait for an acknowledgement otherwise: 40 ms a program.
-                let _ = stream.set_nodelay(true);
-                return Ok(Box::new(stream));
-            }
-            Ok(Err(error)) => last = format!("{address}: {error}"),
-            Err(_) => last = format!("{address}: no answer within {:.1} s", left.as_secs_f32()),
-        }
-    }
-    Err(fail(
-        Phase::Connect,
-        last,
-        "look whether the host is up, sshd listens on that port and no firewall is in between",
-    ))
 }
 
 fn broken_handshake(at: &str, error: &Error, notebook: &Notebook) -> (Failure, bool) {
@@ -275,7 +255,7 @@ impl Link {
     }
 
     /// Runs one command in a channel of its own.
-    pub(crate) async fn run(&mut self, command: &Command, exec: Exec<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Failure> {
         let opening = async {
             let channel = self.handle.channel_open_session().await?;
             channel.exec(true, command.line.as_bytes()).await?;

@@ -36,6 +36,12 @@ pub(crate) struct Settings {
     pub(crate) alive_count: usize,
     /// How the bytes get to its port.
     pub(crate) route: Route,
+    /// Keys to try on the way there as well, before those of `ssh_config`.
+    pub(crate) hop_identity_files: Vec<PathBuf>,
+    /// Where the keys of the hosts on the way are known, when the inventory says.
+    pub(crate) hop_known_hosts: Option<PathBuf>,
+    /// What to do with new hosts on the way, when the inventory says.
+    pub(crate) hop_host_key_checking: Option<HostKeyChecking>,
 }
 
 /// The way to a host's port.
@@ -71,41 +77,229 @@ impl Settings {
             alive_interval: Duration::from_secs(15),
             alive_count: 3,
             route: Route::Direct,
+            hop_identity_files: Vec::new(),
+            hop_known_hosts: None,
+            hop_host_key_checking: None,
         }
     }
 
-    /// Lets the inventory win.
+    /// Lets `ssh_config` speak (`lines`: keywords in lower case with their arguments, of which the first counts), and then
+    /// the inventory, which wins. Returns what was not understood as well.
     ///
     /// # Errors
     /// A setting that means nothing.
-    pub(crate) fn overlay(mut self, connection: &Connection) -> Result<Self, Failure> {
+    pub(crate) fn configure(
+        mut self,
+        name: &str,
+        lines: &[(String, Vec<String>)],
+        connection: &Connection,
+        options: &TransportOptions,
+    ) -> Result<(Self, Vec<String>), Failure> {
+        let first = |keyword: &str| lines.iter().find(|(known, _)| known == keyword).map(|(_, words)| words.as_slice());
+        let word = |keyword: &str| first(keyword).and_then(|words| words.first()).map(String::as_str);
+        let mut strange = Vec::new();
+        let bad = |keyword: &str, value: &str| {
+            let value = crate::base::clean::line(value);
+            Failure::new(Phase::Resolve, format!("{name}: ssh_config: {keyword} cannot be `{value}`"))
+        };
+
+        // What tokens stand for comes first.
+        if let Some(user) = connection.user.as_deref().or(word("user")) {
+            self.user = user.to_owned();
+        }
+        if let Some(port) = word("port") {
+            self.port = port.parse().map_err(|_| bad("Port", port))?;
+        }
+        self.port = connection.port.unwrap_or(self.port);
+        let mut tokens = Tokens { home: &options.home, name, host: name, user: "", port: 0, local_user: &options.user };
         if let Some(address) = &connection.address {
             self.host = address.to_ascii_lowercase();
+        } else if let Some(host) = word("hostname") {
+            self.host = tokens.expand(host).map_err(|why| bad("HostName", &why))?.to_ascii_lowercase();
         }
-        if let Some(user) = &connection.user {
-            self.user.clone_from(user);
-        }
-        if let Some(port) = connection.port {
-            self.port = port;
-        }
+        let (host, user) = (self.host.clone(), self.user.clone());
+        tokens = Tokens { host: &host, user: &user, port: self.port, ..tokens };
+        let mut paths = |words: &[String]| -> Vec<PathBuf> {
+            let mut paths = Vec::new();
+            for word in words.iter().filter(|word| !word.eq_ignore_ascii_case("none")) {
+                match tokens.path(word) {
+                    Ok(path) => paths.push(path),
+                    Err(why) => strange.push(why),
+                }
+            }
+            paths
+        };
+
+        let all = |keyword: &str| -> Vec<String> {
+            let of = lines.iter().filter(|(known, _)| known == keyword);
+            of.filter_map(|(_, words)| words.first().cloned()).collect()
+        };
         if !connection.identity_file.is_empty() {
             self.identity_files.clone_from(&connection.identity_file);
             self.identities_only = true;
+        } else {
+            if first("identityfile").is_some() {
+                self.identity_files = paths(&all("identityfile"));
+            }
+            self.identities_only = matches!(word("identitiesonly"), Some("yes" | "true"));
+        }
+        self.certificate_files = paths(&all("certificatefile"));
+        if let Some(agent) = word("identityagent") {
+            match agent {
+                "SSH_AUTH_SOCK" => {}
+                "none" => self.agent = None,
+                agent => self.agent = paths(&[agent.to_owned()]).pop(),
+            }
         }
         if let Some(file) = &connection.known_hosts {
             self.known_hosts = vec![file.clone()];
+        } else if let Some(files) = first("userknownhostsfile") {
+            self.known_hosts = paths(files);
         }
-        if let Some(checking) = connection.host_key_checking {
-            self.host_key_checking = checking;
+        if let Some(files) = first("globalknownhostsfile") {
+            self.global_known_hosts = paths(files);
         }
-        if let Some(timeout) = connection.connect_timeout {
+        self.host_key_alias = word("hostkeyalias").filter(|alias| *alias != "none").map(str::to_owned);
+        self.hash_known_hosts = matches!(word("hashknownhosts"), Some("yes" | "true"));
+        let accepts_new = matches!(word("stricthostkeychecking"), Some("accept-new" | "no" | "off" | "false"));
+        self.host_key_checking = match connection.host_key_checking {
+            Some(checking) => checking,
+            // `no` would also accept a key that changed, which nothing here does.
+            None if accepts_new => HostKeyChecking::AcceptNew,
+            None => HostKeyChecking::Strict,
+        };
+
+        let seconds = |keyword: &str| match word(keyword) {
+            None | Some("none" | "0") => Ok(None),
+            Some(text) => duration(text).map(Some).ok_or_else(|| bad(keyword, text)),
+        };
+        if let Some(timeout) = connection.connect_timeout.or(seconds("connecttimeout")?) {
             self.connect_timeout = timeout;
         }
-        if let Some(jump) = &connection.proxy_jump {
-            self.route = route(jump);
+        if let Some(interval) = seconds("serveraliveinterval")? {
+            self.alive_interval = interval;
+            if let Some(count) = word("serveralivecountmax") {
+                self.alive_count = count.parse().map_err(|_| bad("ServerAliveCountMax", count))?;
+            }
         }
-        Ok(self)
+
+        // Whichever of the two stands first counts.
+        let proxy = lines.iter().find(|(keyword, _)| keyword == "proxyjump" || keyword == "proxycommand");
+        self.route = match (&connection.proxy_jump, proxy) {
+            (Some(jump), _) => route(jump),
+            (None, Some((keyword, words))) if keyword == "proxyjump" => route(&words.join(",")),
+            (None, Some((_, words))) => match words.join(" ") {
+                command if command.eq_ignore_ascii_case("none") => Route::Direct,
+                command => Route::Command(tokens.expand(&command).map_err(|why| bad("ProxyCommand", &why))?),
+            },
+            (None, None) => Route::Direct,
+        };
+        if let Route::Jump(hops) = &self.route
+            && let Some((user, host, port)) = hops.last().map(|hop| super::route::read_hop(hop)).transpose()?
+        {
+            // As ssh: `Host *` with a ProxyJump holds for the jump host too, which is not reached through itself.
+            let same = host.eq_ignore_ascii_case(&self.host) || host.eq_ignore_ascii_case(name);
+            if same && port.is_none_or(|port| port == self.port) && user.is_none_or(|user| user == self.user) {
+                self.route = Route::Direct;
+            }
+        }
+        self.hop_identity_files.clone_from(&connection.identity_file);
+        self.hop_known_hosts.clone_from(&connection.known_hosts);
+        self.hop_host_key_checking = connection.host_key_checking;
+        strange.extend(unsupported(lines));
+        Ok((self, strange))
     }
+}
+
+/// What `%` tokens of ssh_config(5) stand for.
+#[derive(Clone, Copy)]
+struct Tokens<'a> {
+    home: &'a std::path::Path,
+    /// As the host is called by us.
+    name: &'a str,
+    host: &'a str,
+    user: &'a str,
+    port: u16,
+    local_user: &'a str,
+}
+
+impl Tokens<'_> {
+    /// The text with its tokens replaced; the error is the text with what is not understood.
+    fn expand(&self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut characters = text.chars();
+        while let Some(c) = characters.next() {
+            if c != '%' {
+                out.push(c);
+                continue;
+            }
+            match characters.next() {
+                Some('%') => out.push('%'),
+                Some('h') => out.push_str(self.host),
+                Some('n' | 'k') => out.push_str(self.name),
+                Some('p') => out.push_str(&self.port.to_string()),
+                Some('r') => out.push_str(self.user),
+                Some('u') => out.push_str(self.local_user),
+                Some('d') => out.push_str(&self.home.display().to_string()),
+                Some('i') => out.push_str(&rustix::process::getuid().as_raw().to_string()),
+                _ => return Err(format!("{text} (a token that is not understood)")),
+            }
+        }
+        Ok(out)
+    }
+
+    fn path(&self, text: &str) -> Result<PathBuf, String> {
+        if text.contains("${") || text.starts_with('$') || text.starts_with('~') && !text.starts_with("~/") {
+            return Err(format!("`{text}` is not understood as a path and was ignored"));
+        }
+        let text = self.expand(text).map_err(|why| format!("{why} was ignored"))?;
+        Ok(match text.strip_prefix("~/") {
+            Some(rest) => self.home.join(rest),
+            None => PathBuf::from(text),
+        })
+    }
+}
+
+/// Settings that ssh would honour and this program does not, when they are set to something.
+fn unsupported(lines: &[(String, Vec<String>)]) -> Vec<String> {
+    let no_match = ["knownhostscommand", "revokedhostkeys", "bindaddress", "bindinterface", "pkcs11provider"];
+    let set = |keyword: &&str| {
+        let line = lines.iter().find(|(known, _)| known == keyword);
+        line.is_some_and(|(_, words)| words.first().is_some_and(|word| word != "none"))
+    };
+    no_match
+        .iter()
+        .filter(|keyword| set(keyword))
+        .map(|keyword| format!("{keyword} is not supported and was ignored"))
+        .collect()
+}
+
+/// Reads a time of ssh_config(5): `90`, `90s`, `5m`, `1h30m`.
+fn duration(text: &str) -> Option<Duration> {
+    let mut seconds = 0u64;
+    let mut number = String::new();
+    for c in text.chars() {
+        let unit = match c.to_ascii_lowercase() {
+            '0'..='9' => {
+                number.push(c);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        number.clear();
+    }
+    if !number.is_empty() {
+        seconds = seconds.checked_add(number.parse().ok()?)?;
+    } else if text.is_empty() {
+        return None;
+    }
+    Some(Duration::from_secs(seconds))
 }
 
 /// Reads a ProxyJump: hosts separated by commas, or `none`.
