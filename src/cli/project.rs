@@ -17,6 +17,7 @@ use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::catalog::Resolver;
 use crate::catalog::load::{self, LoadOptions};
 use crate::catalog::model::Project;
+use crate::catalog::resolve::Resolver;
 use crate::catalog::select;
 use crate::resource::result::exit;
 use crate::transport::{TransportOptions, Transports};
@@ -64,14 +65,15 @@ pub(super) fn load(global: &Global, set: &Set, screen: &Screen) -> Result<Loaded
 /// Loads the project in this folder.
 pub(super) fn load_from(root: &Path, sets: &[String], screen: &Screen) -> Result<Project, Failure> {
     let home = home();
-    let (project, found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
-    match project {
-        Some(project) if !found.has_errors() => {
-            screen.print_error(&found.render());
-            Ok(project)
-        }
-        _ => Err(Failure::from(found)),
+    let (project, mut found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
+    let Some(project) = project.filter(|_| !found.has_errors()) else { return Err(Failure::from(found)) };
+    // Every mistake that can be found without a host is found before one is contacted, also in roles nobody has.
+    found.extend(Resolver::new(&project).check());
+    if found.has_errors() {
+        return Err(Failure::from(found));
     }
+    screen.print_error(&found.render());
+    Ok(project)
 }
 
 /// The hosts that `--limit` selects.
