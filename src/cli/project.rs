@@ -17,7 +17,6 @@ use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::catalog::Resolver;
 use crate::catalog::load::{self, LoadOptions};
 use crate::catalog::model::Project;
-use crate::catalog::resolve::Resolver;
 use crate::catalog::select;
 use crate::resource::result::exit;
 use crate::transport::{TransportOptions, Transports};
@@ -65,15 +64,14 @@ pub(super) fn load(global: &Global, set: &Set, screen: &Screen) -> Result<Loaded
 /// Loads the project in this folder.
 pub(super) fn load_from(root: &Path, sets: &[String], screen: &Screen) -> Result<Project, Failure> {
     let home = home();
-    let (project, mut found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
-    let Some(project) = project.filter(|_| !found.has_errors()) else { return Err(Failure::from(found)) };
-    // Every mistake that can be found without a host is found before one is contacted, also in roles nobody has.
-    found.extend(Resolver::new(&project).check());
-    if found.has_errors() {
-        return Err(Failure::from(found));
+    let (project, found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
+    match project {
+        Some(project) if !found.has_errors() => {
+            screen.print_error(&found.render());
+            Ok(project)
+        }
+        _ => Err(Failure::from(found)),
     }
-    screen.print_error(&found.render());
-    Ok(project)
 }
 
 /// The hosts that `--limit` selects.
@@ -103,7 +101,8 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
     })
 }
 
-/// Finds the mistakes in what is declared, before any host is contacted.
+/// Every mistake that can be found without a host is found before one is contacted: in all roles, and in what is declared for
+/// the selected hosts.
 fn check(settings: &Settings, screen: &Screen) -> Result<(), Failure> {
     let found = settings.resolver.check(&settings.hosts);
     if found.has_errors() {

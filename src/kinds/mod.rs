@@ -1,5 +1,6 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod command;
 mod directory;
 mod file;
 mod link;
@@ -16,6 +17,7 @@ pub const ALL: &[&dyn Kind] = &[
     &directory::Directory,
     &link::Link,
     &package::Package,
+    &command::Command,
 ];
 
 /// The kind with this name.
