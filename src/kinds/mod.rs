@@ -1,11 +1,13 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod command;
 mod directory;
 mod file;
 mod link;
 mod package;
-#[cfg(test)]
-mod testing;
+mod port;
+mod process;
+mod service;
 
 use crate::resource::Kind;
 
@@ -16,6 +18,10 @@ pub const ALL: &[&dyn Kind] = &[
     &directory::Directory,
     &link::Link,
     &package::Package,
+    &service::Service,
+    &command::Command,
+    &port::Port,
+    &process::Process,
 ];
 
 /// The kind with this name.

@@ -46,7 +46,23 @@ pub(crate) fn absent(mut resource: Resource) -> Resource {
     resource
 }
 
+<<<<<<< HEAD
 /// The steps for one resource when all that was declared differs: of a thing that is there its attributes, else its state.
+=======
+/// The same in a spec.
+pub(crate) fn check(mut resource: Resource) -> Resource {
+    resource.is_check = true;
+    resource
+}
+
+/// Everything that was declared of it, and its state, as due.
+pub(crate) fn everything(resource: &Resource) -> Vec<&'static str> {
+    let compared = resource.compared().map(|(attribute, _)| attribute.name);
+    std::iter::once("state").chain(compared).collect()
+}
+
+/// The steps for one resource of which all is due.
+>>>>>>> fa84709 (Kinds: service, command, port, process)
 pub(crate) fn steps(resource: &Resource, observed: &Observed) -> Vec<Step> {
     let mut differs: Vec<&'static str> = resource.compared().map(|(attribute, _)| attribute.name).collect();
     let is_there = observed.existence == Existence::Present;
@@ -54,6 +70,21 @@ pub(crate) fn steps(resource: &Resource, observed: &Observed) -> Vec<Step> {
         differs = vec!["state"];
     }
     resource.kind.steps(&[Due { resource, observed, differs: &differs }])
+}
+
+/// The steps for a run of resources of one kind, of which all is due.
+pub(crate) fn steps_together(run: &[(&Resource, &Observed)]) -> Vec<Step> {
+    let differs: Vec<Vec<&'static str>> = run.iter().map(|(resource, _)| everything(resource)).collect();
+    let due = run.iter().zip(&differs).map(|((resource, observed), differs)| Due { resource, observed, differs });
+    run.first().map(|(resource, _)| resource.kind.steps(&due.collect::<Vec<_>>())).unwrap_or_default()
+}
+
+/// Fails unless every shell can parse the script.
+pub(crate) fn assert_parses(script: &str) {
+    for (name, shell, _) in combinations() {
+        let output = Command::new(shell[0]).args(&shell[1..]).args(["-n", "-c", script]).output().expect("it starts");
+        assert!(output.status.success(), "{name}: {}\n{script}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// The shell of steps that are shell.
