@@ -239,10 +239,6 @@ impl Kind for Command {
             Need::Tool(_) | Need::Unit(_) | Need::User(_) | Need::Group(_) => true,
         }
     }
-
-    fn watch(&self, _resource: &Resource) -> Option<String> {
-        None
-    }
 }
 
 /// Whether a path is there, also as a dangling link; a folder that may not be searched is no "no".

@@ -86,7 +86,7 @@ static TABLE: Table = Table {
             spoils: &[
                 Spoil {
                     address: "package:snow-hello#state",
-                    spoil: "apt-mark unhold snow-hello; dpkg --remove snow-hello; apt-mark hold snow-hello",
+                    spoil: "dpkg --remove snow-hello",
                     oracle: "dpkg-query -W -f '${db:Status-Status}' snow-hello | grep -qx installed",
                 },
                 Spoil {

@@ -93,8 +93,7 @@ static TABLE: Table = Table {
             ],
         },
         Example {
-            yaml: "- file: /etc/systemd/system/ex-masked.timer\n  content: |\n    [Timer]\n    OnBootSec=1d\n    [Install]\n    \
-                   WantedBy=timers.target\n- service: systemd-tmpfiles-clean.timer\n  masked: true\n  running: false\n",
+            yaml: "- service: systemd-tmpfiles-clean.timer\n  masked: true\n  running: false\n",
             spoils: &[Spoil {
                 address: "service:systemd-tmpfiles-clean.timer#masked",
                 spoil: "systemctl unmask systemd-tmpfiles-clean.timer",
