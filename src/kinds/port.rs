@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn captured_answers() {
-        let root = "0\n\019123 700 sshd\n19125 700 sshd\n19125 1 systemd\n18001 300 systemd-resolve\n";
+        let root = "0\n\x0019123 700 sshd\n19125 700 sshd\n19125 1 systemd\n18001 300 systemd-resolve\n";
         assert_eq!(shown(&port("22/tcp", &[]), root), ["true", "[0.0.0.0, ::]", "[sshd, systemd]"]);
         assert_eq!(shown(&port("5432/tcp", &[]), root)[1], "[127.0.0.1, ::1]");
         assert!(shown(&port("5432/tcp", &[]), root)[2].starts_with("unknown"));
@@ -269,7 +269,7 @@ mod tests {
         let resolved = port("53/udp", &[("process", ["systemd-resolved"].into_iter().collect())]);
         assert_eq!(shown(&resolved, root), ["true", "[127.0.0.53]", "[systemd-resolved]"]);
         assert!(shown(&resolved, "1000\n\0")[2].contains("root"));
-        for answer in ["", "\0\00\n\0", "readable\0"] {
+        for answer in ["", "\0\x000\n\0", "readable\0"] {
             let observed = Port.read(&[&resolved], answer.as_bytes(), &[]).remove(0);
             assert!(matches!(observed.existence, Existence::Unknown(_)), "{answer:?}");
         }

@@ -290,7 +290,7 @@ mod tests {
         ];
         let args = "/proc/10/cmdline:nginx: master process /usr/sbin/nginx -g daemon off; \n/proc/11/cmdline:nginx: worker process \n\
             /proc/30/cmdline:/usr/bin/python3 /opt/q/worker.py a\n/proc/30/cmdline:/proc/1/cmdline:b \n/proc/99/cmdline:gone \n";
-        format!("seen\042\0{}\0root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n\0{args}", all.concat())
+        format!("seen\x0042\0{}\0root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n\0{args}", all.concat())
     }
 
     fn shown(resource: &Resource) -> [String; 4] {
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_listed_is_unknown() {
-        for answer in ["", "\042\0\0\0", "seen\042\0\0\0", "seen\042\0/proc/42/status:Name:\tsh\n"] {
+        for answer in ["", "\x0042\0\0\0", "seen\x0042\0\0\0", "seen\x0042\0/proc/42/status:Name:\tsh\n"] {
             let observed = Process.read(&[&process("nginx", &[])], answer.as_bytes(), &[]).remove(0);
             assert!(matches!(observed.existence, Existence::Unknown(_)), "{answer:?}");
         }
@@ -328,7 +328,7 @@ mod tests {
             status(44, "x", "S", 45, 0, true),
             status(45, "x", "S", 44, 0, true),
         ];
-        let answer = format!("seen\042\0{}\0\0", circle.concat());
+        let answer = format!("seen\x0042\0{}\0\0", circle.concat());
         let observed = Process.read(&[&process("x", &[])], answer.as_bytes(), &[]).remove(0);
         assert_eq!(observed.reading("count"), Some(&Reading::Is(2.into())));
     }

@@ -46,37 +46,31 @@ pub(crate) fn absent(mut resource: Resource) -> Resource {
     resource
 }
 
-<<<<<<< HEAD
-/// The steps for one resource when all that was declared differs: of a thing that is there its attributes, else its state.
-=======
 /// The same in a spec.
 pub(crate) fn check(mut resource: Resource) -> Resource {
     resource.is_check = true;
     resource
 }
 
-/// Everything that was declared of it, and its state, as due.
-pub(crate) fn everything(resource: &Resource) -> Vec<&'static str> {
-    let compared = resource.compared().map(|(attribute, _)| attribute.name);
-    std::iter::once("state").chain(compared).collect()
-}
-
-/// The steps for one resource of which all is due.
->>>>>>> fa84709 (Kinds: service, command, port, process)
+/// The steps for one resource when all that was declared differs: of a thing that is there its attributes, else its state.
 pub(crate) fn steps(resource: &Resource, observed: &Observed) -> Vec<Step> {
-    let mut differs: Vec<&'static str> = resource.compared().map(|(attribute, _)| attribute.name).collect();
-    let is_there = observed.existence == Existence::Present;
-    if is_there == (resource.state == State::Absent) {
-        differs = vec!["state"];
-    }
-    resource.kind.steps(&[Due { resource, observed, differs: &differs }])
+    steps_together(&[(resource, observed)])
 }
 
-/// The steps for a run of resources of one kind, of which all is due.
+/// The same for several resources of one kind that stand next to each other.
 pub(crate) fn steps_together(run: &[(&Resource, &Observed)]) -> Vec<Step> {
-    let differs: Vec<Vec<&'static str>> = run.iter().map(|(resource, _)| everything(resource)).collect();
+    let differs: Vec<Vec<&'static str>> =
+        run.iter().map(|(resource, observed)| differing(resource, observed)).collect();
     let due = run.iter().zip(&differs).map(|((resource, observed), differs)| Due { resource, observed, differs });
     run.first().map(|(resource, _)| resource.kind.steps(&due.collect::<Vec<_>>())).unwrap_or_default()
+}
+
+fn differing(resource: &Resource, observed: &Observed) -> Vec<&'static str> {
+    let is_there = observed.existence == Existence::Present;
+    if is_there == (resource.state == State::Absent) {
+        return vec!["state"];
+    }
+    resource.compared().map(|(attribute, _)| attribute.name).collect()
 }
 
 /// Fails unless every shell can parse the script.
