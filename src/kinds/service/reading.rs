@@ -86,7 +86,7 @@ enum Told {
     /// Not, and in which way if there is more to say than that.
     No(String),
     #[default]
-    NotTold,
+    Silent,
     Unknown(String),
 }
 
@@ -105,7 +105,7 @@ impl Told {
             Self::Yes => Reading::Is(true.into()),
             Self::No(how) if want == Some(true) && !how.is_empty() => Reading::Is(Value::Text(how.clone())),
             Self::No(_) => Reading::Is(false.into()),
-            Self::NotTold => Reading::Unknown("the init system did not say".to_owned()),
+            Self::Silent => Reading::Unknown("the init system did not say".to_owned()),
             Self::Unknown(why) => Reading::Unknown(why.clone()),
         }
     }
@@ -165,7 +165,8 @@ fn observe(resource: &Resource, service: &Service) -> Observed {
     let only_denied =
         [&ENABLED, &RUNNING].iter().all(|attribute| !asked(attribute) || resource.truth(attribute) == Some(false));
     let says_something = [&ENABLED, &RUNNING, &MASKED].iter().any(|attribute| asked(attribute));
-    if !service.exists && !(only_denied && says_something) {
+    let says_enough = only_denied && says_something;
+    if !service.exists && !says_enough {
         return Observed::unready(Need::Unit(unit(resource.identity())));
     }
     let told = [(&ENABLED, &service.enabled), (&RUNNING, &service.running), (&MASKED, &service.masked)];
