@@ -1,29 +1,441 @@
-//! placeholder of the branch that is being written
-use super::{
-    Catalog,
-    model::{Host, Project},
-};
-use crate::base::diagnostic::Diagnostics;
-use crate::resource::{Facts, Probe, ProbeAnswer};
-/// x
-pub struct FactNeeds {
-    /// x
-    pub own: Vec<OwnNeed>,
+//! One host's catalog: its roles in order, their values, and what they declare with these values.
+//!
+//! A [`Resolver`] is made once for a project and then asked for any number of hosts, from any number of threads. It reads no
+//! file and contacts no host. What only reads code, before anything has a value, is in [`super::needs`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use indexmap::IndexMap;
+use minijinja::value::Value as Jinja;
+use minijinja::{Error, ErrorKind};
+use rayon::prelude::*;
+
+use super::Catalog;
+use super::entry::{Builder, Draft};
+use super::fold::fold_edits;
+use super::lets;
+use super::link;
+use super::model::{Host, Project, Role, RoleUse};
+use super::needs::{self, FactNeeds};
+use super::params::{self, Typing};
+use super::render::Engine;
+use super::scope::{Guessed, Scope, Variable, to_jinja};
+use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::base::nearest;
+use crate::base::secret::Secret;
+use crate::base::span::Span;
+use crate::base::value::Value;
+use crate::kinds;
+use crate::resource::facts::{OsFamily, PATHS};
+use crate::resource::{Facts, Kind};
+
+/// Gives the secret with a name (`scope/name`), or says why it cannot.
+pub type SecretProvider = dyn Fn(&str) -> Result<Secret, String> + Send + Sync;
+
+/// Resolves the hosts of a project.
+pub struct Resolver {
+    pub(crate) project: Arc<Project>,
+    pub(crate) kinds: &'static [&'static dyn Kind],
+    pub(crate) engines: BTreeMap<String, Engine>,
+    provider: Option<Box<SecretProvider>>,
+    missing: Mutex<BTreeMap<String, String>>,
+    groups: OnceLock<Arc<BTreeMap<String, Jinja>>>,
 }
-/// x
-pub struct OwnNeed {
-    /// x
-    pub probe: Probe,
+
+/// What is known of a host's facts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum View<'a> {
+    /// All of them.
+    Known(&'a Facts),
+    /// Only the family, for the sake of the argument.
+    Assumed(OsFamily),
+    /// Nothing.
+    Nothing,
 }
-/// x
-pub fn fact_needs(_: &Project, _: &Host) -> Option<FactNeeds> {
-    None
+
+/// A parameter's value and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) value: Value,
+    /// Each level that had a say, nearest first, with its place.
+    pub(crate) origins: Vec<(String, Span)>,
 }
-/// x
-pub fn take_own_facts(_: &FactNeeds, _: &[Option<ProbeAnswer>], _: &mut Facts) -> Result<(), Diagnostics> {
-    Ok(())
+
+/// What one run over a host gave.
+pub(crate) struct Run {
+    pub(crate) roles: Vec<RoleUse>,
+    pub(crate) resources: Vec<crate::resource::Resource>,
+    pub(crate) mistakes: Diagnostics,
+    pub(crate) incomplete: bool,
 }
-/// x
-pub fn resolve(_: &Project, _: &Host, _: Option<&Facts>) -> Result<Catalog, Diagnostics> {
-    Err(Diagnostics::new())
+
+impl Resolver {
+    /// A resolver for this project, with all kinds there are.
+    pub fn new(project: Arc<Project>) -> Self {
+        Self::with_kinds(project, kinds::ALL)
+    }
+
+    /// The same with other kinds.
+    pub(crate) fn with_kinds(project: Arc<Project>, kinds: &'static [&'static dyn Kind]) -> Self {
+        let engines = project
+            .roles
+            .iter()
+            .map(|(name, role)| (name.clone(), Engine::new(role.files.templates.clone())))
+            .collect();
+        let (missing, groups) = (Mutex::default(), OnceLock::new());
+        Self { project, kinds, engines, provider: None, missing, groups }
+    }
+
+    /// Where secrets come from. Without it, what uses one is blocked.
+    #[must_use]
+    pub fn secrets(mut self, provider: Box<SecretProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// The catalog of a host. `facts` may be left out if [`Resolver::needs_facts`] says that nothing asks for them.
+    ///
+    /// # Errors
+    /// Every mistake that was found.
+    pub fn resolve(&self, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
+        let mut run = self.run(host, facts.map_or(View::Nothing, View::Known));
+        if facts.is_none() && !run.mistakes.has_errors() && !self.needs_facts(host).is_empty() {
+            run.mistakes
+                .push(Diagnostic::placeless(format!("what is declared for {} depends on its facts", host.name)));
+        }
+        if run.mistakes.has_errors() {
+            return Err(run.mistakes);
+        }
+        fold_edits(&mut run.resources)?;
+        let roles = run.roles.into_iter().map(|role| role.instance).collect();
+        Ok(Catalog { host: host.name.clone(), roles, resources: run.resources })
+    }
+
+    /// Which facts of a host must be read before it can be resolved.
+    pub fn needs_facts(&self, host: &Host) -> FactNeeds {
+        needs::of_host(self, host)
+    }
+
+    /// Every mistake that can be found without contacting a host: in all roles and specs, whether or not a host has them, and
+    /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake counts that is there whatever the facts are.
+    pub fn check(&self, hosts: &[usize]) -> Diagnostics {
+        let mut all = Diagnostics::new();
+        for role in self.project.roles.values() {
+            all.extend(needs::of_role(self, role));
+        }
+        let of_hosts: Vec<Diagnostics> =
+            hosts.par_iter().map(|host| self.check_host(&self.project.hosts[*host])).collect();
+        of_hosts.into_iter().for_each(|found| all.extend(found));
+        all
+    }
+
+    fn check_host(&self, host: &Host) -> Diagnostics {
+        if self.needs_facts(host).is_empty() {
+            return self.run(host, View::Nothing).mistakes;
+        }
+        let mut families = self.families(host).into_iter();
+        let Some(first) = families.next() else { return Diagnostics::new() };
+        let found = self.run(host, View::Assumed(first)).mistakes;
+        let rest: Vec<Diagnostics> = families.map(|family| self.run(host, View::Assumed(family)).mistakes).collect();
+        let mut certain = Diagnostics::new();
+        for mistake in &found {
+            if rest.iter().all(|other| other.iter().any(|known| known == mistake)) {
+                certain.push(mistake.clone());
+            }
+        }
+        certain
+    }
+
+    /// The families a host can be of, by the platforms of its roles.
+    fn families(&self, host: &Host) -> Vec<OsFamily> {
+        let roles = self.instances(host);
+        let platforms = |used: &RoleUse| self.project.roles.get(&used.role).map(|role| role.platforms.as_slice());
+        OsFamily::WORDS
+            .iter()
+            .map(|word| OsFamily::from_word(word))
+            .filter(|family| {
+                roles.iter().filter_map(platforms).all(|platforms| platforms.is_empty() || platforms.contains(family))
+            })
+            .collect()
+    }
+
+    /// The roles of a host in order: what a role requires comes before it, each instance once.
+    pub(crate) fn instances(&self, host: &Host) -> Vec<RoleUse> {
+        let mut order = Vec::new();
+        for used in &host.roles {
+            self.place(host, used, &mut Vec::new(), &mut order);
+        }
+        order
+    }
+
+    fn place(&self, host: &Host, used: &RoleUse, path: &mut Vec<String>, order: &mut Vec<RoleUse>) {
+        if path.contains(&used.instance) || order.iter().any(|known| known.instance == used.instance) {
+            return;
+        }
+        path.push(used.instance.clone());
+        for (name, span) in self.project.roles.get(&used.role).map(|role| role.requires.as_slice()).unwrap_or_default()
+        {
+            let listed: Vec<&RoleUse> = host.roles.iter().filter(|other| other.role == *name).collect();
+            if listed.is_empty() {
+                let required = RoleUse { role: name.clone(), instance: name.clone(), span: span.clone() };
+                self.place(host, &required, path, order);
+            }
+            for other in listed {
+                self.place(host, other, path, order);
+            }
+        }
+        path.pop();
+        order.push(used.clone());
+    }
+
+    /// Everything that can be said of a host under this view.
+    pub(crate) fn run(&self, host: &Host, view: View<'_>) -> Run {
+        let roles = self.instances(host);
+        let mut run = Run { roles: Vec::new(), resources: Vec::new(), mistakes: Diagnostics::new(), incomplete: false };
+        let (mut declared, mut checks): (Vec<Draft>, Vec<Draft>) = (Vec::new(), Vec::new());
+        for used in &roles {
+            let Some(role) = self.project.roles.get(&used.role) else { continue };
+            run.mistakes.extend(self.platform(host, used, role, view));
+            let Some(scope) = self.scope(host, used, role, view, &mut run) else {
+                run.incomplete = true;
+                continue;
+            };
+            declared.extend(self.build(role, &used.instance, &role.resources, false, &scope, &mut run));
+            for spec in role.spec.iter().chain(self.project.specs.get(&role.name)) {
+                checks.extend(self.build(role, &used.instance, &spec.checks, true, &scope, &mut run));
+            }
+        }
+        declared.extend(checks);
+        run.resources = link::link(declared, run.incomplete, self.kinds, &mut run.mistakes);
+        run.roles = roles;
+        run
+    }
+
+    fn build(
+        &self,
+        role: &Role,
+        instance: &str,
+        nodes: &[super::yaml::Node],
+        is_spec: bool,
+        scope: &Arc<Scope>,
+        run: &mut Run,
+    ) -> Vec<Draft> {
+        let mut builder = self.builder(role, instance, is_spec, false);
+        builder.entries(nodes, scope);
+        run.mistakes.extend(builder.mistakes);
+        run.incomplete |= builder.incomplete;
+        builder.drafts
+    }
+
+    /// A builder for entries of a role.
+    pub(crate) fn builder<'a>(
+        &'a self,
+        role: &'a Role,
+        instance: &'a str,
+        is_spec: bool,
+        is_static: bool,
+    ) -> Builder<'a> {
+        Builder {
+            kinds: self.kinds,
+            role,
+            instance,
+            engine: &self.engines[role.name.as_str()],
+            is_spec,
+            is_static,
+            missing: Box::new(|name| self.missing(name)),
+            drafts: Vec::new(),
+            mistakes: Diagnostics::new(),
+            incomplete: false,
+        }
+    }
+
+    fn platform(&self, host: &Host, used: &RoleUse, role: &Role, view: View<'_>) -> Diagnostics {
+        let mut out = Diagnostics::new();
+        let View::Known(facts) = view else { return out };
+        if !role.platforms.is_empty() && !role.platforms.contains(&facts.os_family) {
+            let known: Vec<&str> = role.platforms.iter().map(|family| family.word()).collect();
+            let message = format!(
+                "role `{}` is not made for {}, which is what {} runs",
+                role.name,
+                facts.os_family.word(),
+                host.name
+            );
+            out.push(Diagnostic::error(&used.span, message).hint(format!("its platforms: {}", known.join(", "))));
+        }
+        out
+    }
+
+    /// The typed parameters of an instance. Mistakes go to `out`; a parameter with a mistake is left out.
+    pub(crate) fn parameters(
+        &self,
+        host: &Host,
+        used: &RoleUse,
+        role: &Role,
+        out: &mut Diagnostics,
+    ) -> IndexMap<String, Parameter> {
+        let secret = |name: &str| self.secret(name);
+        let typing = Typing { files: &role.files, secret: &secret };
+        let mut all = IndexMap::new();
+        for (name, param) in &role.params {
+            let key = (used.instance.clone(), name.clone());
+            let given = host.values.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let mut origins: Vec<(String, Span)> =
+                given.iter().map(|given| (given.origin.clone(), given.node.span.clone())).collect();
+            origins
+                .extend(param.default.iter().map(|node| (format!("default of role {}", role.name), node.span.clone())));
+            if !param.deep {
+                origins.truncate(1);
+            }
+            let value = match params::layered(param, given) {
+                Some(node) => typing.param(param, &node, out),
+                None if param.optional => Some(Value::Null),
+                None => {
+                    let shape = param.shape.name();
+                    out.push(
+                        Diagnostic::error(
+                            &used.span,
+                            format!("`{}` needs a value for `{name}` on {}", used.instance, host.name),
+                        )
+                        .related(&param.span, "declared here, without a default")
+                        .hint(format!(
+                            "write vars: {{{}: {{{name}: …}}}} for a group or the host; it is {shape}",
+                            used.instance
+                        )),
+                    );
+                    None
+                }
+            };
+            if let Some(value) = value {
+                all.insert(name.clone(), Parameter { value, origins });
+            }
+        }
+        all
+    }
+
+    /// The names an instance sees. None if one of its parameters has a mistake.
+    pub(crate) fn scope(
+        &self,
+        host: &Host,
+        used: &RoleUse,
+        role: &Role,
+        view: View<'_>,
+        run: &mut Run,
+    ) -> Option<Arc<Scope>> {
+        let parameters = self.parameters(host, used, role, &mut run.mistakes);
+        if parameters.len() < role.params.len() {
+            return None;
+        }
+        let mut scope = Scope::default();
+        for (name, parameter) in &parameters {
+            scope.set(name, Variable::Known(to_jinja(&parameter.value)));
+        }
+        scope.set("facts", Variable::Known(facts(role, &used.instance, view)));
+        scope.set("host", Variable::Known(about(host)));
+        if needs::uses_hosts(self, role) {
+            scope.set("hosts", Variable::Known(self.hosts_function()));
+        } else {
+            scope.set("hosts", Variable::Known(Jinja::from(())));
+        }
+        let engine = self.engines.get(role.name.as_str())?;
+        Some(lets::bind(engine, role, scope, false, &mut run.mistakes))
+    }
+
+    fn secret(&self, name: &str) -> Secret {
+        let answer = match &self.provider {
+            Some(provider) => provider(name),
+            None => Err(format!("no key for {name}")),
+        };
+        answer.unwrap_or_else(|why| {
+            self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
+            Secret::new(name, String::new())
+        })
+    }
+
+    /// Why a secret is not there. A name of several secrets, joined by spaces, is that of a text they all went into.
+    fn missing(&self, names: &str) -> Option<String> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        names.split(' ').find_map(|name| missing.get(name).cloned())
+    }
+
+    /// `hosts('group')`: the hosts of a group, as declared.
+    fn hosts_function(&self) -> Jinja {
+        let groups = Arc::clone(self.groups.get_or_init(|| Arc::new(self.all_groups())));
+        Jinja::from_function(move |name: &str| -> Result<Jinja, Error> {
+            groups.get(name).cloned().ok_or_else(|| {
+                let hint = nearest::hint(name, groups.keys().map(String::as_str)).unwrap_or_default();
+                Error::new(ErrorKind::InvalidOperation, format!("unknown group `{name}`; {hint}"))
+            })
+        })
+    }
+
+    fn all_groups(&self) -> BTreeMap<String, Jinja> {
+        let described: BTreeMap<&str, Jinja> =
+            self.project.hosts.iter().map(|host| (host.name.as_str(), self.describe(host))).collect();
+        let list =
+            |names: &[String]| names.iter().filter_map(|name| described.get(name.as_str()).cloned()).collect::<Jinja>();
+        let mut groups: BTreeMap<String, Jinja> =
+            self.project.groups.iter().map(|(name, group)| (name.clone(), list(&group.hosts))).collect();
+        groups.insert(
+            "all".to_owned(),
+            self.project.hosts.iter().filter_map(|host| described.get(host.name.as_str()).cloned()).collect(),
+        );
+        groups
+    }
+
+    /// A host as other hosts see it. Mistakes in its values are reported where it is resolved itself.
+    fn describe(&self, host: &Host) -> Jinja {
+        let values = self.instances(host).into_iter().filter_map(|used| {
+            let role = self.project.roles.get(&used.role)?;
+            let parameters = self.parameters(host, &used, role, &mut Diagnostics::new());
+            let pairs = parameters.into_iter().map(|(name, parameter)| (name, to_jinja(&parameter.value)));
+            Some((used.instance, Jinja::from_pairs(pairs)))
+        });
+        let values = Jinja::from_pairs(values.collect::<Vec<_>>());
+        Jinja::from_pairs([
+            ("name", Jinja::from(&host.name)),
+            ("address", Jinja::from(address(host))),
+            ("values", values),
+        ])
+    }
+}
+
+/// The key under which [`Facts::own`] holds a role's own fact.
+pub fn own_fact_key(instance: &str, fact: &str) -> String {
+    format!("{instance}/{fact}")
+}
+
+fn address(host: &Host) -> &str {
+    host.connection.address.as_deref().unwrap_or(&host.name)
+}
+
+fn about(host: &Host) -> Jinja {
+    let groups: Jinja = host.groups.iter().collect();
+    Jinja::from_pairs([("name", Jinja::from(&host.name)), ("address", Jinja::from(address(host))), ("groups", groups)])
+}
+
+/// What a role sees as `facts`.
+fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
+    let unknown = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect::<Vec<_>>();
+    match view {
+        View::Known(facts) => {
+            let mut own = IndexMap::new();
+            for name in role.facts.keys() {
+                if let Some(value) = facts.own.get(&own_fact_key(instance, name)) {
+                    own.insert(name.clone(), value.clone());
+                }
+            }
+            to_jinja(&Facts { own, ..facts.clone() }.to_value())
+        }
+        View::Assumed(_) | View::Nothing => {
+            let family = match view {
+                View::Assumed(family) => IndexMap::from([("family".to_owned(), Jinja::from(family.word()))]),
+                _ => IndexMap::new(),
+            };
+            let below_os = unknown(&mut PATHS.iter().filter_map(|path| path.strip_prefix("os.")));
+            let mut top = unknown(&mut PATHS.iter().copied().filter(|path| !path.contains('.')));
+            top.extend(role.facts.keys().cloned());
+            Guessed::new(IndexMap::from([("os".to_owned(), Guessed::new(family, below_os))]), top)
+        }
+    }
 }

@@ -14,9 +14,9 @@ use super::revision;
 use crate::act::Selection;
 use crate::base::clean;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::catalog::Resolver;
 use crate::catalog::load::{self, LoadOptions};
 use crate::catalog::model::Project;
-use crate::catalog::resolve::Resolver;
 use crate::catalog::select;
 use crate::resource::result::exit;
 use crate::transport::{TransportOptions, Transports};
@@ -64,15 +64,14 @@ pub(super) fn load(global: &Global, set: &Set, screen: &Screen) -> Result<Loaded
 /// Loads the project in this folder.
 pub(super) fn load_from(root: &Path, sets: &[String], screen: &Screen) -> Result<Project, Failure> {
     let home = home();
-    let (project, mut found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
-    let Some(project) = project.filter(|_| !found.has_errors()) else { return Err(Failure::from(found)) };
-    // Every mistake that can be found without a host is found before one is contacted, also in roles nobody has.
-    found.extend(Resolver::new(&project).check());
-    if found.has_errors() {
-        return Err(Failure::from(found));
+    let (project, found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
+    match project {
+        Some(project) if !found.has_errors() => {
+            screen.print_error(&found.render());
+            Ok(project)
+        }
+        _ => Err(Failure::from(found)),
     }
-    screen.print_error(&found.render());
-    Ok(project)
 }
 
 /// The hosts that `--limit` selects.
@@ -90,20 +89,35 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
         })?,
         None => Selection::default(),
     };
+    let settings = defaults(&root, project, hosts, screen);
+    check(&settings, screen)?;
     Ok(Settings {
         parallel: usize::from(asked.pace.parallel),
         deadline: asked.pace.timeout.min(READ_DEADLINE),
         act_deadline: asked.pace.timeout,
         selection,
         older: asked.narrow.is_some_and(|narrow| narrow.older),
-        ..defaults(&root, project, hosts, screen)
+        ..settings
     })
+}
+
+/// Every mistake that can be found without a host is found before one is contacted: in all roles, and in what is declared for
+/// the selected hosts.
+fn check(settings: &Settings, screen: &Screen) -> Result<(), Failure> {
+    let found = settings.resolver.check(&settings.hosts);
+    if found.has_errors() {
+        return Err(Failure::from(found));
+    }
+    screen.print_error(&found.render());
+    Ok(())
 }
 
 /// What the flows are told where no argument says anything else.
 pub(super) fn defaults(root: &Path, project: Project, hosts: Vec<usize>, screen: &Screen) -> Settings {
+    let project = Arc::new(project);
     Settings {
-        project: Arc::new(project),
+        resolver: Arc::new(Resolver::new(Arc::clone(&project))),
+        project,
         hosts,
         parallel: args::PARALLEL,
         deadline: READ_DEADLINE,

@@ -1,5 +1,7 @@
 //! `snowmelt show`: what is declared for a host, rendered, and where each value came from.
 
+use std::sync::Arc;
+
 use super::args::{Global, Set};
 use super::failure::Failure;
 use super::output::Screen;
@@ -29,13 +31,13 @@ pub(super) struct Args {
 
 /// Shows it; no host is contacted.
 pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
-    let project = project::load(global, &args.set, screen)?.project;
+    let project = Arc::new(project::load(global, &args.set, screen)?.project);
     let Some(host) = project.hosts.iter().find(|host| host.name == args.host) else {
         let known = project.hosts.iter().map(|host| host.name.as_str());
         let hint = nearest::hint(&args.host, known).unwrap_or_else(|| "`snowmelt hosts` lists them".to_owned());
         return Err(Failure::new(format!("unknown host `{}`", args.host), hint));
     };
-    let shown = Resolver::new(&project).show(host, None, args.address.as_deref())?;
+    let shown = Resolver::new(Arc::clone(&project)).show(host, None, args.address.as_deref())?;
     screen.print(&shown::render(&shown, &screen.options));
     Ok(exit::FINE)
 }

@@ -14,6 +14,8 @@ pub struct Address {
     pub kind: String,
     /// What the kind calls its identity: a path, a package name.
     pub identity: String,
+    /// Which one, counted from 1, where a spec checks the same thing several times: `file:/etc/motd~2`.
+    pub nth: u32,
     /// One attribute of it; none for the resource as a whole.
     pub attribute: Option<String>,
 }
@@ -21,7 +23,7 @@ pub struct Address {
 impl Address {
     /// The address of a resource.
     pub fn new(role: &str, kind: &str, identity: &str) -> Self {
-        Self { role: role.to_owned(), kind: kind.to_owned(), identity: identity.to_owned(), attribute: None }
+        Self { role: role.to_owned(), kind: kind.to_owned(), identity: identity.to_owned(), nth: 1, attribute: None }
     }
 
     /// The address of one of its attributes.
@@ -32,7 +34,8 @@ impl Address {
 
     /// `kind:identity`, which is how a resource of the same role is named.
     pub fn local(&self) -> String {
-        format!("{}:{}", self.kind, escape(&self.identity))
+        let nth = if self.nth > 1 { format!("~{}", self.nth) } else { String::new() };
+        format!("{}:{}{nth}", self.kind, escape(&self.identity))
     }
 
     /// Reads an address. `role` is what an address without a role belongs to. None if it has no `kind:identity`.
@@ -41,11 +44,13 @@ impl Address {
         let (head, rest) = (&text[..colon], &text[colon + 1..]);
         let (role, kind) = head.rsplit_once('/').unwrap_or((role, head));
         let (identity, attribute) = split_attribute(rest);
+        let (identity, nth) = split_nth(identity);
         let named = !kind.is_empty() && !identity.is_empty();
         named.then(|| Self {
             role: role.to_owned(),
             kind: kind.to_owned(),
             identity: unescape(identity),
+            nth,
             attribute: attribute.map(str::to_owned),
         })
     }
@@ -53,7 +58,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.role, self.kind, escape(&self.identity))?;
+        write!(f, "{}/{}", self.role, self.local())?;
         match &self.attribute {
             Some(attribute) => write!(f, "#{attribute}"),
             None => Ok(()),
@@ -62,7 +67,22 @@ impl fmt::Display for Address {
 }
 
 fn escape(identity: &str) -> String {
-    identity.replace('\\', "\\\\").replace('#', "\\#").replace('\n', "\\n").replace('\t', "\\t")
+    let escaped = identity.replace('\\', "\\\\").replace('#', "\\#").replace('\n', "\\n").replace('\t', "\\t");
+    // An identity that ends as if it were numbered.
+    match split_nth(&escaped) {
+        (head, nth) if nth > 1 => format!("{head}\\{}", &escaped[head.len()..]),
+        _ => escaped,
+    }
+}
+
+/// Takes a number such as `~2` off an escaped identity.
+fn split_nth(identity: &str) -> (&str, u32) {
+    let numbered = identity.rsplit_once('~').filter(|(head, _)| !head.is_empty() && !head.ends_with('\\'));
+    let canonical = |digits: &str| digits.parse().ok().filter(|nth: &u32| *nth > 1 && nth.to_string() == digits);
+    match numbered.and_then(|(head, digits)| Some((head, canonical(digits)?))) {
+        Some((head, nth)) => (head, nth),
+        None => (identity, 1),
+    }
 }
 
 fn unescape(identity: &str) -> String {
@@ -107,13 +127,17 @@ mod tests {
         let file = Address::parse("file:/etc/a:b#mode", "nginx").unwrap();
         assert_eq!(file, Address::new("nginx", "file", "/etc/a:b").attribute("mode"));
         assert_eq!(file.to_string(), "nginx/file:/etc/a:b#mode");
+        let second = Address { nth: 2, ..Address::new("nginx", "file", "/etc/a") };
+        assert_eq!(second.attribute("mode").to_string(), "nginx/file:/etc/a~2#mode");
+        assert_eq!(Address::parse("nginx/file:/etc/a~2", "x"), Some(second));
+        assert_eq!(Address::new("nginx", "file", "/etc/a~2").to_string(), r"nginx/file:/etc/a\~2");
         assert_eq!(Address::parse("nginx", "x"), None);
         assert_eq!(Address::parse(":x", "x"), None);
     }
 
     proptest! {
         #[test]
-        fn any_identity_survives(identity in "[^\0]{1,20}") {
+        fn any_identity_survives(identity in "[^\0]{1,20}(~[0-9]{1,3})?") {
             let address = Address::new("r", "file", &identity);
             prop_assert_eq!(Address::parse(&address.to_string(), "other"), Some(address));
         }

@@ -1,0 +1,759 @@
+//! Entries: one item of a role's `resources` or a spec's `checks`, and the table of a kind, to resources.
+//!
+//! Blocks, `each`, `when` and lists are expanded here; every attribute is typed by the kind's table. What concerns several
+//! resources (uniqueness, watches) is [`super::link`]'s business, and which values there are is [`super::resolve`]'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use minijinja::value::{Value as Jinja, ValueKind};
+
+use super::matchers;
+use super::model::Role;
+use super::params::first_line;
+use super::render::{self, Engine, Trouble};
+use super::scope::{Scope, Variable, from_jinja, to_jinja, traced};
+use super::spelling;
+use super::tree;
+use super::typed::{self, Form};
+use super::yaml::{Data, Key, Node, Scalar};
+use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::base::span::Span;
+use crate::base::value::Value;
+use crate::resource::want::{Severity, State, Want};
+use crate::resource::{Address, Attribute, Content, Identity, Kind, Refresh, Resource, Side, Type};
+
+/// Items one `each` may have: a bound for mistakes.
+const MOST_ITEMS: usize = 10_000;
+
+/// Keys any entry may have.
+const COMMON: &[&str] = &["each", "id", "sensitive", "severity", "state", "tags", "when", "within"];
+
+/// Keys a block may have.
+const BLOCK: &[&str] = &["checks", "each", "resources", "tags", "when"];
+
+/// A resource on its way into the catalog.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    /// What is known of it; its watches are still to come.
+    pub(crate) resource: Resource,
+    /// Where its attributes were written.
+    pub(crate) places: IndexMap<&'static str, Span>,
+    /// What it watches, as written.
+    pub(crate) watched: Vec<Watched>,
+    /// Whether something about it is not known in this run, so that its kind cannot judge it.
+    pub(crate) partial: bool,
+}
+
+/// One thing that is watched, as written.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    /// What a change calls for.
+    pub(crate) refresh: Refresh,
+    /// A path, an address or an id.
+    pub(crate) target: String,
+    /// Where it was written.
+    pub(crate) span: Span,
+}
+
+/// Turns the entries of one instance of a role into drafts.
+pub(crate) struct Builder<'a> {
+    /// All kinds there are.
+    pub(crate) kinds: &'a [&'static dyn Kind],
+    /// The role.
+    pub(crate) role: &'a Role,
+    /// The instance's name.
+    pub(crate) instance: &'a str,
+    /// Renders for the role.
+    pub(crate) engine: &'a Engine,
+    /// Whether the entries are checks of a spec.
+    pub(crate) is_spec: bool,
+    /// Whether nothing is known but the names: every branch is looked at, and every name in it is checked.
+    pub(crate) is_static: bool,
+    /// Says why a secret is not there.
+    pub(crate) missing: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    /// What was found so far.
+    pub(crate) drafts: Vec<Draft>,
+    /// Mistakes so far.
+    pub(crate) mistakes: Diagnostics,
+    /// Whether something was left out because it is not known in this run.
+    pub(crate) incomplete: bool,
+}
+
+/// What an entry takes over from the blocks around it.
+#[derive(Clone)]
+struct Around {
+    scope: Arc<Scope>,
+    tags: Vec<String>,
+}
+
+impl Builder<'_> {
+    /// Adds the resources of these entries.
+    pub(crate) fn entries(&mut self, nodes: &[Node], scope: &Arc<Scope>) {
+        let around = Around { scope: Arc::clone(scope), tags: Vec::new() };
+        self.all(nodes, &around);
+    }
+
+    fn all(&mut self, nodes: &[Node], around: &Around) {
+        for node in nodes {
+            match &node.data {
+                Data::Map(entries) => self.each(node, entries, around),
+                _ => self.mistakes.push(
+                    Diagnostic::error(&first_line(&node.span), "an entry is a map: a kind and its attributes")
+                        .hint("write `- package: nginx`"),
+                ),
+            }
+        }
+    }
+
+    fn each(&mut self, node: &Node, entries: &[(Key, Node)], around: &Around) {
+        let Some(each) = value_of(entries, "each") else { return self.when(node, entries, around) };
+        let items = self.items(each, around);
+        let Some((name, items)) = self.settle(items) else { return };
+        for item in items {
+            let around = Around { scope: around.scope.with(&name, item), tags: around.tags.clone() };
+            self.when(node, entries, &around);
+        }
+    }
+
+    /// The variable of an `each` and its values.
+    fn items(&self, node: &Node, around: &Around) -> Result<(String, Vec<Variable>), Trouble> {
+        let form = "write `each: item in items`";
+        let text = self.code(node, "each")?;
+        let (name, code) = text
+            .split_once(" in ")
+            .ok_or_else(|| Diagnostic::error(&node.span, "`each` names no variable").hint(form))?;
+        let name = name.trim();
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_name {
+            return Err(Diagnostic::error(&node.span, format!("`{name}` cannot be the name of a variable"))
+                .hint(form)
+                .into());
+        }
+        if around.scope.names().contains(&name) {
+            return Err(Diagnostic::error(
+                &render::inside(&node.span, name, 0, name.len()),
+                format!("`{name}` is already a name here"),
+            )
+            .hint("give the variable of `each` another name")
+            .into());
+        }
+        let value = match self.expression(code, &node.span, &around.scope) {
+            Err(Trouble::Unknown) if self.is_static => return Ok((name.to_owned(), vec![Variable::Unknown])),
+            other => other?,
+        };
+        let wrong = |message: String| Trouble::from(Diagnostic::error(&node.span, message));
+        let values: Vec<Jinja> = match value.kind() {
+            ValueKind::Seq | ValueKind::Iterable => {
+                value.try_iter().map_err(|error| wrong(error.to_string()))?.take(MOST_ITEMS + 1).collect()
+            }
+            ValueKind::Map => named(&value).map_err(wrong)?,
+            kind => return Err(wrong(format!("`each` goes over a list or a map, and this is a {kind}"))),
+        };
+        if values.len() > MOST_ITEMS {
+            return Err(wrong(format!("`each` would go over more than {MOST_ITEMS} items")));
+        }
+        Ok((name.to_owned(), values.into_iter().map(Variable::Known).collect()))
+    }
+
+    fn when(&mut self, node: &Node, entries: &[(Key, Node)], around: &Around) {
+        if let Some(when) = value_of(entries, "when") {
+            let holds = self.condition(when, around);
+            match self.settle_or_static(holds) {
+                Some(true) => {}
+                _ => return,
+            }
+        }
+        let inner = if self.is_spec { "checks" } else { "resources" };
+        let block = entries.iter().find(|(key, _)| key.text == "resources" || key.text == "checks");
+        let Some((key, inside)) = block else { return self.entry(node, entries, around) };
+        for (key, _) in entries.iter().filter(|(key, _)| !BLOCK.contains(&key.text.as_str())) {
+            self.mistakes.push(Diagnostic::unknown(&key.span, "key of a block", &key.text, BLOCK.iter().copied()));
+        }
+        if key.text != inner {
+            let place = if self.is_spec { "a spec" } else { "a role" };
+            self.mistakes
+                .push(Diagnostic::error(&key.span, format!("a block of {place} has `{inner}`, not `{}`", key.text)));
+            return;
+        }
+        let Data::List(nodes) = &inside.data else {
+            self.mistakes
+                .push(Diagnostic::error(&first_line(&inside.span), format!("`{inner}` takes a list of entries")));
+            return;
+        };
+        let mut around = around.clone();
+        if let Some(tags) = value_of(entries, "tags") {
+            let tags = self.tags(tags, &around);
+            around.tags.extend(self.settle(tags).unwrap_or_default());
+        }
+        self.all(nodes, &around);
+    }
+
+    fn condition(&self, node: &Node, around: &Around) -> Result<bool, Trouble> {
+        let code = self.code(node, "when")?;
+        let value = self.expression(code, &node.span, &around.scope)?;
+        match value.kind() {
+            ValueKind::String => {
+                Err(Diagnostic::error(&node.span, "`when` gives a text, which is neither true nor false")
+                    .hint(format!("compare it: when: {code} == \"…\""))
+                    .into())
+            }
+            _ => Ok(value.is_true()),
+        }
+    }
+
+    /// The text of a key that holds an expression.
+    fn code<'n>(&self, node: &'n Node, key: &str) -> Result<&'n str, Trouble> {
+        let wrong = |message: String| Diagnostic::error(&first_line(&node.span), message);
+        let Data::Scalar(scalar) = &node.data else {
+            return Err(wrong(format!("`{key}` takes one expression")).hint("join several with `and`").into());
+        };
+        let text = scalar.text.trim();
+        if text.is_empty() {
+            return Err(wrong(format!("`{key}` has no expression")).into());
+        }
+        if text.contains("{{") {
+            let bare = text.replace("{{", "").replace("}}", "");
+            let bare = bare.split_whitespace().collect::<Vec<_>>().join(" ");
+            return Err(wrong(format!("`{key}` is an expression already, without braces"))
+                .hint(format!("write {key}: {bare}"))
+                .into());
+        }
+        Ok(&scalar.text)
+    }
+
+    fn entry(&mut self, node: &Node, entries: &[(Key, Node)], around: &Around) {
+        let kind = self.kind(node, entries);
+        let Some((kind, key, head)) = self.mistakes.take(kind) else { return };
+        let table = kind.table();
+        let allowed = if self.is_spec { table.in_specs } else { table.in_roles };
+        if !allowed {
+            let (here, there) =
+                if self.is_spec { ("a spec", "a role's resources") } else { ("a role", "a spec's checks") };
+            self.mistakes.push(
+                Diagnostic::error(&key.span, format!("`{}` cannot stand in {here}", table.name))
+                    .hint(format!("it belongs into {there}")),
+            );
+            return;
+        }
+        let heads = self.heads(kind, head, around);
+        let Some(heads) = self.settle_heads(heads) else { return };
+        for head in heads {
+            let (draft, trace) = traced(|| self.draft(kind, key, &head, entries, around));
+            if let Some((mut draft, tree)) = draft {
+                if !trace.secrets.is_empty() {
+                    draft.resource.sensitive = true;
+                    draft.resource.blocked = trace.secrets.iter().find_map(|name| (self.missing)(name));
+                }
+                self.finish(draft, tree);
+            }
+        }
+    }
+
+    /// The texts of the kind's key; none for one that is not known in this run.
+    fn heads(&self, kind: &dyn Kind, node: &Node, around: &Around) -> Result<Vec<Option<String>>, Trouble> {
+        let identity: &'static Identity = &kind.table().identity;
+        let nodes = match &node.data {
+            Data::List(items) => items.iter().collect(),
+            _ => vec![node],
+        };
+        let mut out = Vec::new();
+        for node in nodes {
+            let (value, trace) = traced(|| self.value(node, &Type::List(&identity.ty), identity.name, around));
+            if !trace.secrets.is_empty() {
+                return Err(Diagnostic::error(&node.span, "a secret cannot be part of an address").into());
+            }
+            match value {
+                Ok(Some(value)) => {
+                    out.extend(value.as_list().unwrap_or_default().iter().map(|item| Some(item.to_string())));
+                }
+                Ok(None) => {
+                    let message = format!("`{}` needs a {} here", kind.table().name, identity.name);
+                    return Err(Diagnostic::error(&node.span, message).into());
+                }
+                Err(Trouble::Unknown) => out.push(None),
+                Err(wrong) => return Err(wrong),
+            }
+        }
+        match out.iter().flatten().any(String::is_empty) {
+            true => Err(Diagnostic::error(&node.span, format!("the {} is empty", identity.name)).into()),
+            false => Ok(out),
+        }
+    }
+
+    fn settle_heads(&mut self, heads: Result<Vec<Option<String>>, Trouble>) -> Option<Vec<Option<String>>> {
+        let heads = self.settle(heads)?;
+        self.incomplete |= heads.iter().any(Option::is_none);
+        Some(heads)
+    }
+
+    /// The kind an entry means: the key of which all other keys are attributes.
+    fn kind<'n>(
+        &self,
+        node: &Node,
+        entries: &'n [(Key, Node)],
+    ) -> Result<(&'static dyn Kind, &'n Key, &'n Node), Diagnostic> {
+        let fits = |kind: &dyn Kind, own: &Key| {
+            let others = entries.iter().filter(|(key, _)| key.text != own.text);
+            others
+                .filter(|(key, _)| attribute(kind, &key.text).is_some() || COMMON.contains(&key.text.as_str()))
+                .count()
+        };
+        let mut candidates: Vec<(usize, &'static dyn Kind, &Key, &Node)> = entries
+            .iter()
+            .filter_map(|(key, value)| {
+                let kind = self.kinds.iter().find(|kind| kind.table().name == key.text)?;
+                Some((fits(*kind, key), *kind, key, value))
+            })
+            .collect();
+        candidates.sort_by_key(|(fit, ..)| std::cmp::Reverse(*fit));
+        match candidates[..] {
+            [(best, _, first, _), (second, _, other, _), ..] if best == second => {
+                Err(Diagnostic::error(&first.span, format!("this could be a `{}` or a `{}`", first.text, other.text))
+                    .hint("an entry is about one thing: write two entries"))
+            }
+            [(_, kind, key, value), ..] => Ok((kind, key, value)),
+            [] => {
+                let unknown = entries.iter().find(|(key, _)| !COMMON.contains(&key.text.as_str()));
+                let names = self.kinds.iter().map(|kind| kind.table().name);
+                Err(match unknown {
+                    Some((key, _)) => Diagnostic::unknown(&key.span, "kind", &key.text, names),
+                    None => Diagnostic::error(&first_line(&node.span), "this entry has no kind")
+                        .hint(format!("known: {}", names.collect::<Vec<_>>().join(", "))),
+                })
+            }
+        }
+    }
+
+    /// A draft of one resource, and the folder of the role whose content goes below it.
+    fn draft(
+        &mut self,
+        kind: &'static dyn Kind,
+        key: &Key,
+        head: &Option<String>,
+        entries: &[(Key, Node)],
+        around: &Around,
+    ) -> Option<(Draft, Option<String>)> {
+        let name = head.clone().unwrap_or_default();
+        let mut draft = Draft {
+            resource: Resource {
+                kind,
+                address: Address::new(self.instance, kind.table().name, &name),
+                head: name.clone(),
+                id: None,
+                is_check: self.is_spec,
+                state: State::Present,
+                wants: IndexMap::new(),
+                watches: Vec::new(),
+                keeps: Vec::new(),
+                tags: around.tags.clone(),
+                severity: Severity::default(),
+                sensitive: false,
+                within: None,
+                span: key.span.clone(),
+                blocked: None,
+            },
+            places: IndexMap::new(),
+            watched: Vec::new(),
+            partial: head.is_none(),
+        };
+        let mut sound = true;
+        let mut tree = None;
+        let before = self.incomplete;
+        // `sensitive` is read first: content needs to know it.
+        let (first, rest): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| key.text == "sensitive");
+        for (own, node) in first.into_iter().chain(rest).filter(|(own, _)| own.text != key.text) {
+            let result = match attribute(kind, &own.text) {
+                Some(attribute) => self.attribute(attribute, own, node, around, &mut draft, &mut tree),
+                None => self.common(own, node, around, &mut draft),
+            };
+            match result {
+                Ok(()) => {}
+                Err(Trouble::Unknown) => draft.partial = true,
+                Err(Trouble::Wrong(mistake)) => {
+                    self.mistakes.push(*mistake);
+                    sound = false;
+                }
+            }
+        }
+        self.incomplete = before || !sound || draft.partial;
+        if !sound || head.is_none() {
+            return None;
+        }
+        draft.resource.address.identity = kind.identity(&name, &draft.resource);
+        Some((draft, tree))
+    }
+
+    fn finish(&mut self, draft: Draft, tree: Option<String>) {
+        match tree.filter(|_| draft.resource.state == State::Present) {
+            Some(folder) => {
+                let below = tree::expand(self.kinds, self.role, &draft, &folder);
+                self.drafts.push(draft);
+                self.drafts.extend(below);
+            }
+            None => self.drafts.push(draft),
+        }
+    }
+
+    fn common(&mut self, key: &Key, node: &Node, around: &Around, draft: &mut Draft) -> Result<(), Trouble> {
+        let resource = &mut draft.resource;
+        let table = resource.kind.table();
+        let word = |words: &'static [&'static str]| self.value(node, &Type::Enum(words), &key.text, around);
+        match key.text.as_str() {
+            "when" | "each" => {}
+            "id" => resource.id = self.text(node, "id", around)?,
+            "tags" => resource.tags.extend(self.tags(node, around)?),
+            "sensitive" => {
+                let value = self.value(node, &Type::Bool, "sensitive", around)?;
+                resource.sensitive = value.and_then(|value| value.as_bool()).unwrap_or(false);
+            }
+            "state" if !table.has_state => {
+                return Err(Diagnostic::error(&key.span, format!("`{}` has no `state`", table.name))
+                    .hint(format!("its attributes: {}", attribute_names(resource.kind).join(", ")))
+                    .into());
+            }
+            "state" => {
+                if word(&["present", "absent"])?.and_then(|value| value.as_text().map(|text| text == "absent"))
+                    == Some(true)
+                {
+                    resource.state = State::Absent;
+                }
+            }
+            "severity" => {
+                const WORDS: &[&str] = &["info", "low", "medium", "high", "critical"];
+                let value = word(WORDS)?;
+                let known =
+                    Severity::ALL.iter().find(|(name, _)| value.as_ref().and_then(Value::as_text) == Some(name));
+                resource.severity = known.map_or(Severity::default(), |(_, severity)| *severity);
+            }
+            "within" if !self.is_spec => {
+                return Err(Diagnostic::error(&key.span, "`within` belongs into a spec")
+                    .hint("it says how long a check may take to hold")
+                    .into());
+            }
+            "within" => {
+                let seconds = self.value(node, &Type::Duration, "within", around)?.and_then(|value| value.as_int());
+                resource.within = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+            }
+            other => {
+                let known = attribute_names(resource.kind).into_iter().chain(COMMON.iter().copied());
+                return Err(
+                    Diagnostic::unknown(&key.span, &format!("attribute of {}", table.name), other, known).into()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute(
+        &mut self,
+        attribute: &'static Attribute,
+        key: &Key,
+        node: &Node,
+        around: &Around,
+        draft: &mut Draft,
+        tree: &mut Option<String>,
+    ) -> Result<(), Trouble> {
+        let kind = draft.resource.kind.table();
+        match (attribute.side, self.is_spec) {
+            (Side::Act, true) => {
+                let message = format!("`{}` of {} says how to act, and a spec does not act", key.text, kind.name);
+                return Err(Diagnostic::error(&key.span, message).hint("it belongs into the role's resources").into());
+            }
+            (Side::Check, false) => {
+                let message = format!("`{}` of {} can only be checked, not brought about", key.text, kind.name);
+                return Err(Diagnostic::error(&key.span, message).hint("it belongs into a spec's checks").into());
+            }
+            _ => {}
+        }
+        if attribute.ty == Type::Watch {
+            return self.watched(attribute, node, around, draft);
+        }
+        let is_content = matches!(attribute.ty, Type::Content | Type::Template | Type::Source);
+        let content = kind.attributes.iter().find(|attribute| attribute.ty == Type::Content).unwrap_or(attribute);
+        let target = if is_content { content } else { attribute };
+        if is_content {
+            if let Some(other) = draft.places.get(target.name) {
+                return Err(Diagnostic::error(
+                    &key.span,
+                    format!("`{}` says what the content is a second time", key.text),
+                )
+                .related(other, "said here first")
+                .hint("keep one of content, template and source")
+                .into());
+            }
+        }
+        draft.places.insert(target.name, key.span.clone());
+        let want = if matchers::is_matcher(node, &attribute.ty) {
+            if !self.is_spec || !attribute.is_compared() {
+                let message = format!("`{}` takes a value here, not a map", key.text);
+                return Err(Diagnostic::error(&first_line(&node.span), message)
+                    .hint("matchers such as `contains` belong into a spec")
+                    .into());
+            }
+            let typed = |node: &Node, ty: &Type| self.value(node, ty, attribute.name, around);
+            Some(Want::Matches(matchers::read(node, attribute, &typed)?))
+        } else if is_content {
+            self.content(attribute, node, around, draft.resource.sensitive, tree)?
+        } else {
+            self.value(node, &attribute.ty, attribute.name, around)?.map(Want::Exactly)
+        };
+        match want {
+            Some(want) => drop(draft.resource.wants.insert(target.name, want)),
+            None => drop(draft.places.shift_remove(target.name)),
+        }
+        Ok(())
+    }
+
+    fn watched(
+        &self,
+        attribute: &'static Attribute,
+        node: &Node,
+        around: &Around,
+        draft: &mut Draft,
+    ) -> Result<(), Trouble> {
+        let refresh = match attribute.name {
+            "reload_on" => Refresh::Reload,
+            "restart_on" => Refresh::Restart,
+            _ => Refresh::Run,
+        };
+        let nodes = match &node.data {
+            Data::List(items) => items.iter().collect(),
+            _ => vec![node],
+        };
+        let mut texts = Vec::new();
+        for node in nodes {
+            let Some(value) = self.value(node, &Type::List(&Type::Text), attribute.name, around)? else { continue };
+            let items = value.as_list().unwrap_or_default().iter().filter_map(Value::as_text);
+            texts.extend(items.map(|text| (text.to_owned(), node.span.clone())));
+        }
+        draft.places.insert(attribute.name, node.span.clone());
+        let list = Value::List(texts.iter().map(|(text, _)| Value::from(text.as_str())).collect());
+        draft.resource.wants.insert(attribute.name, Want::Exactly(list));
+        draft.watched.extend(texts.into_iter().map(|(target, span)| Watched { refresh, target, span }));
+        Ok(())
+    }
+
+    /// The content that an attribute of that sort says.
+    fn content(
+        &self,
+        attribute: &Attribute,
+        node: &Node,
+        around: &Around,
+        sensitive: bool,
+        tree: &mut Option<String>,
+    ) -> Result<Option<Want>, Trouble> {
+        let takes_content = tree::takes_content(self.kinds, attribute);
+        let (bytes, trace) = traced(|| -> Result<Option<Arc<[u8]>>, Trouble> {
+            let Some(text) = self.text(node, attribute.name, around)? else { return Ok(None) };
+            match attribute.ty {
+                Type::Template => {
+                    if self.is_static {
+                        spelling::template(self.engine, self.role, &text, &node.span, &around.scope)?;
+                    }
+                    if let Some(why) = self.role.files.unreadable.get(&format!("templates/{text}")) {
+                        return Err(
+                            Diagnostic::error(&node.span, format!("templates/{text} cannot be used: {why}")).into()
+                        );
+                    }
+                    self.engine.template(&text, &node.span, &around.scope).map(|bytes| Some(bytes.into()))
+                }
+                Type::Source => match tree::find(self.role, &text, &node.span)? {
+                    tree::Found::File(bytes) => Ok(Some(bytes)),
+                    tree::Found::Folder(_) if takes_content => {
+                        Err(Diagnostic::error(&node.span, "this is a folder, and a file is expected").into())
+                    }
+                    tree::Found::Folder(folder) => {
+                        *tree = Some(folder);
+                        Ok(None)
+                    }
+                },
+                _ => Ok(Some(text.into_bytes().into())),
+            }
+        });
+        let secret = sensitive || !trace.secrets.is_empty();
+        Ok(bytes?.map(|bytes| Want::Content(Content::new(bytes, secret))))
+    }
+
+    fn tags(&self, node: &Node, around: &Around) -> Result<Vec<String>, Trouble> {
+        let value = self.value(node, &Type::List(&Type::Text), "tags", around)?;
+        let tags = value.as_ref().and_then(Value::as_list).unwrap_or_default();
+        Ok(tags.iter().filter_map(Value::as_text).map(str::to_owned).collect())
+    }
+
+    fn text(&self, node: &Node, name: &str, around: &Around) -> Result<Option<String>, Trouble> {
+        Ok(self.value(node, &Type::Text, name, around)?.map(|value| value.to_string()))
+    }
+
+    /// The value of a node by its type; none if an expression came out as nothing, which is as if it had not been written.
+    fn value(&self, node: &Node, ty: &Type, name: &str, around: &Around) -> Result<Option<Value>, Trouble> {
+        let wrong = |found: &str| {
+            let message = format!("`{name}` takes {}, found {found}", expected(ty));
+            Trouble::from(Diagnostic::error(&first_line(&node.span), message))
+        };
+        match (ty, &node.data) {
+            (Type::List(item), Data::List(nodes)) => {
+                let mut values = Vec::new();
+                for node in nodes {
+                    values.extend(self.value(node, item, name, around)?);
+                }
+                Ok(Some(Value::List(values)))
+            }
+            (Type::Map(item), Data::Map(entries)) => {
+                let mut map = IndexMap::new();
+                for (key, node) in entries {
+                    if let Some(value) = self.value(node, item, name, around)? {
+                        map.insert(key.text.clone(), value);
+                    }
+                }
+                Ok(Some(Value::Map(map)))
+            }
+            (_, Data::Scalar(scalar)) => self.scalar(scalar, node, ty, name, around),
+            (_, Data::List(_)) => Err(wrong("a list")),
+            (_, Data::Map(_)) => Err(wrong("a map")),
+        }
+    }
+
+    fn scalar(
+        &self,
+        scalar: &Scalar,
+        node: &Node,
+        ty: &Type,
+        name: &str,
+        around: &Around,
+    ) -> Result<Option<Value>, Trouble> {
+        if scalar.is_null() {
+            return Err(Diagnostic::error(&node.span, format!("`{name}` has no value"))
+                .hint("write a value, leave the key out, or quote the text if it is meant as a text")
+                .into());
+        }
+        let text = scalar.text.as_str();
+        if !text.contains("{{") && !text.contains("{%") {
+            let form = if scalar.quoted { Form::Quoted } else { Form::Plain };
+            let item = if let Type::List(item) = ty { item } else { ty };
+            let value = typed::scalar(item, text, form, name, &node.span)?;
+            return Ok(Some(if matches!(ty, Type::List(_)) { Value::List(vec![value]) } else { value }));
+        }
+        if self.is_static {
+            spelling::string(self.engine, self.role, text, &node.span, &around.scope, *ty == Type::Command)?;
+        }
+        let value = match ty {
+            Type::Command | Type::List(Type::Command) => self.engine.command(text, &node.span, &around.scope)?,
+            _ => self.engine.string(text, &node.span, &around.scope)?,
+        };
+        rendered(value, ty, name, &node.span).map_err(Trouble::from)
+    }
+
+    fn expression(&self, code: &str, place: &Span, scope: &Arc<Scope>) -> Result<Jinja, Trouble> {
+        if self.is_static {
+            spelling::expression(self.engine, self.role, code, place, scope)?;
+        }
+        self.engine.expression(code, place, scope)
+    }
+
+    fn settle<T>(&mut self, result: Result<T, Trouble>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(Trouble::Wrong(mistake)) => {
+                self.mistakes.push(*mistake);
+                self.incomplete = true;
+                None
+            }
+            Err(Trouble::Unknown) => {
+                self.incomplete = true;
+                None
+            }
+        }
+    }
+
+    /// A condition; one that is not known holds where every branch is looked at.
+    fn settle_or_static(&mut self, result: Result<bool, Trouble>) -> Option<bool> {
+        match (result, self.is_static) {
+            (Err(Trouble::Unknown), true) => Some(true),
+            (Ok(_), true) => Some(true),
+            (other, _) => self.settle(other),
+        }
+    }
+}
+
+/// A value that `{{ }}` gave, by its type.
+fn rendered(value: Value, ty: &Type, name: &str, span: &Span) -> Result<Option<Value>, Diagnostic> {
+    let wrong = |value: &Value| {
+        Diagnostic::error(span, format!("`{name}` takes {}, and this gives {}", expected(ty), value.type_name()))
+    };
+    Ok(Some(match (ty, value) {
+        (_, Value::Null) => return Ok(None),
+        (Type::List(item), Value::List(values)) => {
+            let typed: Vec<Option<Value>> =
+                values.into_iter().map(|value| rendered(value, item, name, span)).collect::<Result<_, _>>()?;
+            Value::List(typed.into_iter().flatten().collect())
+        }
+        (Type::List(item), value) => Value::List(rendered(value, item, name, span)?.into_iter().collect()),
+        (Type::Map(item), Value::Map(values)) => {
+            let mut map = IndexMap::new();
+            for (key, value) in values {
+                if let Some(value) = rendered(value, item, name, span)? {
+                    map.insert(key, value);
+                }
+            }
+            Value::Map(map)
+        }
+        (_, value @ (Value::List(_) | Value::Map(_))) => return Err(wrong(&value)),
+        (Type::Map(_), value) => return Err(wrong(&value)),
+        (Type::Bool, value @ (Value::Int(_) | Value::Float(_))) => return Err(wrong(&value)),
+        (ty, Value::Secret(secret)) => typed::scalar(ty, secret.expose(), Form::Rendered, name, span)
+            // A message about a secret must not show it.
+            .map_err(|_| {
+                Diagnostic::error(span, format!("`{name}` takes {}, and this secret is none", expected(ty)))
+            })?,
+        (ty, value) => typed::scalar(ty, &value.to_string(), Form::Rendered, name, span)?,
+    }))
+}
+
+/// What a type takes, for messages.
+fn expected(ty: &Type) -> &'static str {
+    match ty {
+        Type::Int => "a whole number",
+        Type::Bool => "true or false",
+        Type::Path => "an absolute path",
+        Type::Mode => "permissions",
+        Type::Enum(_) => "one word",
+        Type::Version => "a version",
+        Type::Duration => "a length of time",
+        Type::Command => "a command",
+        Type::Template => "the name of a template",
+        Type::Source => "the path of a file of the role",
+        Type::Watch | Type::List(_) => "a list",
+        Type::Map(_) => "a map",
+        Type::Text | Type::Content => "a text",
+    }
+}
+
+fn named(map: &Jinja) -> Result<Vec<Jinja>, String> {
+    let keys = map.try_iter().map_err(|error| error.to_string())?;
+    let mut out = Vec::new();
+    for key in keys {
+        let item = from_jinja(&map.get_item(&key).map_err(|error| error.to_string())?)?;
+        let mut entries = IndexMap::from([("name".to_owned(), from_jinja(&key)?)]);
+        match item {
+            Value::Map(inner) => entries.extend(inner.into_iter().filter(|(name, _)| name != "name")),
+            other => drop(entries.insert("value".to_owned(), other)),
+        }
+        out.push(to_jinja(&Value::Map(entries)));
+    }
+    Ok(out)
+}
+
+fn attribute(kind: &dyn Kind, name: &str) -> Option<&'static Attribute> {
+    kind.table().attributes.iter().find(|attribute| attribute.name == name)
+}
+
+fn attribute_names(kind: &dyn Kind) -> Vec<&'static str> {
+    kind.table().attributes.iter().map(|attribute| attribute.name).collect()
+}
+
+fn value_of<'n>(entries: &'n [(Key, Node)], name: &str) -> Option<&'n Node> {
+    entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+}
