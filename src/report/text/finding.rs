@@ -179,7 +179,9 @@ fn explain(finding: &mut Finding, verb: Verb, resource: &ResourceResult, options
 
 /// The title of a step beside the address it is about, which need not be said twice: `write` for `write /etc/motd`.
 fn title_beside(title: &str, resource: &ResourceResult) -> String {
-    let short = title.strip_suffix(&resource.address.identity).map(str::trim_end).filter(|short| !short.is_empty());
+    let verb = title.strip_suffix(&resource.address.identity).and_then(|verb| verb.strip_suffix(' '));
+    // `install curl nginx` is about both: only a lone verb may stand alone.
+    let short = verb.filter(|verb| !verb.is_empty() && !verb.contains(' '));
     clean::line(short.unwrap_or(title)).into_owned()
 }
 
