@@ -425,3 +425,117 @@ async fn an_account_that_runs_something_else_is_no_result() {
     let failure = session.exec(exec("true", "")).await.unwrap_err();
     assert!(failure.before_anything_ran && failure.hint.as_ref().unwrap().contains("ForceCommand"), "{failure:?}");
 }
+
+/// Stands in for sudo: it wants the password `hunter2` as sudo does, reads no byte too many, and counts wrong ones.
+const SUDO: &str = r#"#!/bin/sh
+folder=${0%/*}
+prompt=
+while [ $# -gt 0 ]; do
+    case $1 in
+        -n) echo 'sudo: a password is required' >&2; exit 1 ;;
+        -S) shift ;;
+        -p) prompt=$(printf %s "$2" | sed 's/%%/%/g'); shift 2 ;;
+        -u) shift 2 ;;
+        --) shift; break ;;
+        *) echo "unknown $1" >&2; exit 2 ;;
+    esac
+done
+for try in 1 2 3; do
+    printf %s "$prompt" >&2
+    IFS= read -r answer || { echo 'sudo: no password was provided' >&2; exit 1; }
+    [ "$answer" = hunter2 ] && exec "$@"
+    echo wrong >> "$folder/wrong"
+    echo 'Sorry, try again.' >&2
+done
+echo 'sudo: 3 incorrect password attempts' >&2
+exit 1
+"#;
+
+/// A server where `sudo` is a script.
+fn with_sudo(script: &str) -> (Sshd, Endpoint) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = sshd::folder();
+    let path = folder.path().join("sudo");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    let sshd = Sshd::start_in_with_path(folder);
+    sshd.known_hosts();
+    let mut endpoint = endpoint(&sshd);
+    endpoint.connection.become_other = true;
+    endpoint.connection.become_user = Some("somebody".to_owned());
+    (sshd, endpoint)
+}
+
+#[tokio::test]
+async fn a_sudo_password_is_asked_once_and_never_reaches_the_program() {
+    if !sshd::available("a_sudo_password_is_asked_once_and_never_reaches_the_program") {
+        return;
+    }
+    let (sshd, endpoint) = with_sudo(SUDO);
+    let (ask, asked) = answering("hunter2");
+    let transports = Transports::new(TransportOptions { ask: Some(ask), ..options(sshd.folder.path().to_owned()) });
+    for channels in [3, 1] {
+        let mut session = transports.connect(&endpoint).await.unwrap();
+        let answer = session.exec(exec("cat", "what it reads")).await.unwrap();
+        assert_eq!(answer, said("what it reads"));
+        // The first host is asked without a password, then proves it; the next one is given it at once.
+        assert_eq!(session.channels(), channels);
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1, "{asked:?}");
+    assert!(!sshd.log().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_wrong_sudo_password_is_tried_on_one_host_only() {
+    if !sshd::available("a_wrong_sudo_password_is_tried_on_one_host_only") {
+        return;
+    }
+    let (sshd, endpoint) = with_sudo(SUDO);
+    let (ask, asked) = answering("letmein");
+    let transports = Transports::new(TransportOptions { ask: Some(ask), ..options(sshd.folder.path().to_owned()) });
+    let (mut one, mut two) =
+        (transports.connect(&endpoint).await.unwrap(), transports.connect(&endpoint).await.unwrap());
+    let (first, second) = tokio::join!(one.exec(exec("cat", "")), two.exec(exec("cat", "")));
+    for failure in [first.unwrap_err(), second.unwrap_err()] {
+        assert_eq!(failure.phase, Phase::Become);
+        assert!(failure.before_anything_ran && !failure.message.contains("letmein"), "{failure:?}");
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(std::fs::read_to_string(sshd.path("wrong")).unwrap(), "wrong\n", "tried once, on one host");
+
+    let transports = Transports::new(options(sshd.folder.path().to_owned()));
+    let failure = transports.connect(&endpoint).await.unwrap().exec(exec("cat", "")).await.unwrap_err();
+    assert!(failure.hint.as_ref().unwrap().contains("NOPASSWD"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_user_certificate_logs_in() {
+    if !sshd::available("a_user_certificate_logs_in") {
+        return;
+    }
+    let folder = sshd::folder();
+    let path = folder.path().to_owned();
+    sshd::keygen(&path, "ca", "ed25519", "");
+    for (name, kind) in [("vouched", "ed25519"), ("vouched_rsa", "rsa")] {
+        sshd::keygen(&path, name, kind, "");
+        let mut sign = std::process::Command::new("ssh-keygen");
+        sign.args(["-q", "-s"])
+            .arg(path.join("ca"))
+            .args(["-I", "x", "-n", &sshd::me()])
+            .arg(path.join(format!("{name}.pub")));
+        assert!(sign.output().unwrap().status.success());
+    }
+    let sshd = Sshd::start_in(folder, &format!("TrustedUserCAKeys {}/ca.pub", path.display()));
+    sshd.known_hosts();
+    for name in ["vouched", "vouched_rsa"] {
+        let mut vouched = endpoint(&sshd);
+        vouched.connection.identity_file = vec![sshd.path(name)];
+        runs(&mut open(&sshd, &vouched).await.unwrap()).await;
+        let agent = Agent::start(&sshd, &[name]);
+        let options =
+            TransportOptions { auth_sock: Some(agent.socket.clone()), ..options(sshd.folder.path().to_owned()) };
+        runs(&mut Transports::new(options).connect(&vouched).await.unwrap()).await;
+        drop(agent);
+        std::fs::remove_file(sshd.path("agent")).unwrap();
+    }
+}

@@ -29,7 +29,7 @@ use self::host_key::Policy;
 use self::route::Dialed;
 use self::settings::Settings;
 use self::severable::{Knife, severable};
-use super::command::Command;
+use super::command::{Command, Refusal};
 use super::conversation::{self, Event, Hear, Speak};
 use super::known_hosts::{self, KnownHosts};
 use super::{Answer, End, Endpoint, Exec, Failure, Phase, Shared};
@@ -255,7 +255,7 @@ impl Link {
     }
 
     /// Runs one command in a channel of its own.
-    pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Refusal> {
         let opening = async {
             let channel = self.handle.channel_open_session().await?;
             channel.exec(true, command.line.as_bytes()).await?;
@@ -263,8 +263,8 @@ impl Link {
         };
         let channel = match tokio::time::timeout(exec.idle.min(exec.deadline), opening).await {
             Ok(Ok(channel)) => channel,
-            Ok(Err(error)) => return Err(self.no_channel(&shown(&error.to_string()))),
-            Err(_) => return Err(self.no_channel("no answer")),
+            Ok(Err(error)) => return Err(self.no_channel(&shown(&error.to_string())).into()),
+            Err(_) => return Err(self.no_channel("no answer").into()),
         };
         let (read, write) = channel.split();
         let hearing = Hearing { read, notebook: self.notebook.clone() };
