@@ -122,7 +122,10 @@ impl Command {
 
     /// Why the program did not start, when its mark never came: `status` is how the login shell, or what it ran, ended.
     pub(crate) fn refused(&self, status: &str, stderr: &[u8]) -> Refusal {
-        let said = String::from_utf8_lossy(stderr);
+        let mut said = String::from_utf8_lossy(stderr).into_owned();
+        if let Some(prompt) = &self.prompt {
+            said = said.replace(prompt.as_str(), "");
+        }
         let shown = clean::lines(said.trim());
         let shown = clean::shorten(&shown, 400).replace('\n', "; ");
         let said_it = if shown.is_empty() { "and said nothing".to_owned() } else { format!("and said: {shown}") };
@@ -181,6 +184,12 @@ fn tool(method: BecomeMethod) -> &'static str {
 fn advice(method: BecomeMethod, user: &str, said: &str) -> String {
     let tool = tool(method);
     let has = |text: &str| said.contains(text);
+    if has("incorrect password") || has("Authentication failure") {
+        return "nothing is tried with it again, lest the account be locked on every host: run it again".to_owned();
+    }
+    if has("not enabled") {
+        return format!("{tool} has no configuration that lets the login user become {user}");
+    }
     if has("not found") || has("No such file") {
         return format!("install {tool} on the host, or set become_method, or log in as {user} with become: false");
     }
@@ -293,6 +302,8 @@ mod tests {
             ("sudo: sorry, you must have a tty to run sudo", "requiretty"),
             ("Sorry, user x is not allowed to execute '/bin/sh' as root on y.", "sudoers"),
             ("sudo: unknown user zoe", "become_user"),
+            ("doas: doas is not enabled, /etc/doas.conf: No such file or directory", "no configuration"),
+            ("sudo: 1 incorrect password attempt", "run it again"),
             ("\u{1b}[31mnein", "by hand"),
         ] {
             let failure = command.refused("exit status 1", said.as_bytes()).failure;
@@ -300,6 +311,28 @@ mod tests {
             assert!(failure.before_anything_ran && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
             assert!(!failure.message.contains('\u{1b}'));
         }
+    }
+
+    #[test]
+    fn every_login_shell_there_is_reads_the_line_alike() {
+        let plain = ("printf %s%s%s \"$((1+1))\" `echo x` [ab]x~; exit 7", "2x[ab]x~");
+        let encoded = (
+            "printf '%s|' 'a\\b' \"it's\" '!!' \"$((1+1))\" `echo x`\nprintf '\\\\' # \u{fc}\nexit 7",
+            "a\\b|it's|!!|2|x|\\",
+        );
+        let mut tried = 0;
+        for (program, printed) in [plain, encoded] {
+            let command = Command::new(program, &Elevation::Stay, None).unwrap();
+            for shell in ["sh", "bash", "dash", "zsh", "fish", "tcsh", "csh", "ksh", "mksh"] {
+                let mut run = std::process::Command::new(shell);
+                let Ok(out) = run.current_dir("/").arg("-c").arg(&command.line).output() else { continue };
+                tried += 1;
+                assert_eq!(String::from_utf8_lossy(&out.stdout), printed, "{shell}");
+                assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{}\n", command.mark), "{shell}");
+                assert_eq!(out.status.code(), Some(7), "{shell}");
+            }
+        }
+        assert!(tried > 0, "there is no shell at all");
     }
 
     proptest! {
