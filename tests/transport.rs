@@ -539,3 +539,71 @@ async fn a_user_certificate_logs_in() {
         std::fs::remove_file(sshd.path("agent")).unwrap();
     }
 }
+
+/// A link that ends after so many bytes from the client.
+async fn cut_after(port: u16, bytes: u64) -> u16 {
+    use tokio::io::{AsyncReadExt, copy};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let near = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let (from_server, to_server) = server.split();
+                let (from_client, to_client) = client.split();
+                let (mut there, mut back) = (from_client.take(bytes), from_server);
+                let (mut to_server, mut to_client) = (to_server, to_client);
+                tokio::select! { _ = copy(&mut there, &mut to_server) => {}, _ = copy(&mut back, &mut to_client) => {} }
+            });
+        }
+    });
+    near
+}
+
+#[tokio::test]
+async fn a_cut_link_is_never_a_result() {
+    if !sshd::available("a_cut_link_is_never_a_result") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    std::fs::write(sshd.path("known_hosts"), format!("127.0.0.1 {}\n", sshd.public_key("host"))).unwrap();
+    let whole = sshd.path("arrived");
+    let program = format!("cat > /dev/null; echo whole >> {}; echo done", whole.display());
+    let input = Bytes::from(vec![b'x'; 100_000]);
+    for bytes in [0, 10, 40, 1_000, 2_000, 2_500, 3_000, 4_000, 8_000, 20_000, 50_000, 99_000] {
+        let mut cut = endpoint(&sshd);
+        cut.connection.port = Some(cut_after(sshd.port, bytes).await);
+        let mut session = match open(&sshd, &cut).await {
+            Ok(session) => session,
+            Err(failure) => {
+                assert!(failure.before_anything_ran && bytes < 4_000, "{bytes}: {failure:?}");
+                continue;
+            }
+        };
+        match session.exec(exec(&program, input.clone())).await {
+            Ok(answer) => assert!(matches!(answer.end, End::Lost(_)), "{bytes}: {answer:?}"),
+            Err(failure) => assert!(failure.before_anything_ran, "{bytes}: {failure:?}"),
+        }
+    }
+    let mut session = open(&sshd, &endpoint(&sshd)).await.unwrap();
+    assert_eq!(session.exec(exec(&program, input)).await.unwrap(), said("done\n"));
+}
+
+#[tokio::test]
+async fn a_host_that_stops_answering_is_lost() {
+    if !sshd::available("a_host_that_stops_answering_is_lost") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let quick = "Host web001\nHostName 127.0.0.1\nServerAliveInterval 1\nServerAliveCountMax 1";
+    let (options, endpoint) = configured(&sshd, quick);
+    let mut session = Transports::new(options).connect(&endpoint).await.unwrap();
+    let answer =
+        session.exec(exec("(sleep 20; kill -CONT $PPID) & echo $PPID; kill -STOP $PPID; sleep 20", "")).await.unwrap();
+    assert_eq!(answer.end, End::Lost("the host stopped answering".to_owned()));
+    // The stopped process is ended, so that it does not outlive the test.
+    let pid = String::from_utf8(answer.stdout).unwrap();
+    let kill = std::process::Command::new("kill").args(["-KILL", pid.trim()]).status();
+    assert!(pid.trim().is_empty() || kill.unwrap().success());
+}

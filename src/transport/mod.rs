@@ -158,6 +158,9 @@ enum Kind {
     Ssh(Box<ssh::Link>),
 }
 
+/// Sees output as it arrives.
+pub type OnOutput<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+
 /// One program to run on a host.
 pub struct Exec<'a> {
     /// POSIX shell text, run by `sh -c` as the user to become. It reaches `sh` unchanged whatever the login shell is.
@@ -171,7 +174,7 @@ pub struct Exec<'a> {
     /// How many bytes of its standard output are kept.
     pub limit: usize,
     /// Sees its standard output, up to `limit`, as it arrives.
-    pub on_output: Option<&'a mut (dyn FnMut(&[u8]) + Send)>,
+    pub on_output: Option<OnOutput<'a>>,
 }
 
 /// What a program printed and how it ended.

@@ -114,7 +114,6 @@ pub(crate) async fn connect(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result
 }
 
 /// Opens a link to a host that others may lie behind.
-
 async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<Link, Failure> {
     let at = place(name, settings);
     let files: Vec<PathBuf> = settings.known_hosts.iter().chain(&settings.global_known_hosts).cloned().collect();
