@@ -37,7 +37,7 @@ pub struct Endpoint {
     pub connection: Connection,
 }
 
-/// Asks the person at the terminal for a secret; the text says for what. `None`: they gave none.
+/// Asks the person at the terminal for a secret; the text says for what, without a colon. `None`: they gave none.
 pub type Ask = Arc<dyn Fn(&str) -> Option<Zeroizing<String>> + Send + Sync>;
 
 /// Takes a warning that does not stop anything; each is given once per run.

@@ -62,7 +62,7 @@ impl Passwords {
     pub(crate) async fn prove(&self, shared: &Shared, key: &str, host: &str) -> Proof {
         let mut state = self.state(key).lock_owned().await;
         if let (State::Unasked, Some(ask)) = (&*state, shared.options.ask.clone()) {
-            let question = format!("{} (for {}): ", clean::line(key), clean::line(host));
+            let question = format!("{} (for {})", clean::line(key), clean::line(host));
             let asked = tokio::task::spawn_blocking(move || ask(&question)).await;
             *state = match asked.ok().flatten() {
                 Some(password) => State::Unproven(password),

@@ -336,7 +336,8 @@ impl Login<'_> {
                 answers.push(password.to_owned());
                 continue;
             }
-            let question = format!("{}: {} ", self.at, shown(&prompt.prompt));
+            // Whoever asks adds the colon.
+            let question = format!("{}: {}", self.at, shown(&prompt.prompt).trim_end_matches([':', ' ']));
             let Some(ask) = self.shared.options.ask.clone() else { break };
             let answer = tokio::task::spawn_blocking(move || ask(&question)).await.ok().flatten();
             answers.push(answer.map(|answer| answer.as_str().to_owned()).unwrap_or_default());
