@@ -1,3 +1,38 @@
 //! The `snowmelt` program: arguments, one match on the verb, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use snowmelt::cli::Cli;
+use snowmelt::resource::result::exit;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    report_panics();
+    let cli = Cli::parse();
+    log(cli.verbosity());
+    match std::panic::catch_unwind(|| cli.run()) {
+        Ok(code) => ExitCode::from(code),
+        Err(_) => ExitCode::from(exit::USAGE),
+    }
+}
+
+/// Says where the program broke, but not with what: the message of a panic may hold anything, a secret too.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
+        eprintln!("error: snowmelt {} broke{place}", env!("CARGO_PKG_VERSION"));
+        eprintln!("  = this is a defect of snowmelt, please report it with this line and what you ran");
+    }));
+}
+
+/// Logs to standard error from the second `-v` on, or as `SNOWMELT_LOG` says.
+fn log(verbosity: u8) {
+    let level = match verbosity {
+        0 | 1 => "off",
+        2 => "snowmelt=debug",
+        _ => "snowmelt=trace",
+    };
+    let filter = EnvFilter::try_from_env("SNOWMELT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -341,6 +341,7 @@ impl Builder<'_> {
             resource: Resource {
                 kind,
                 address: Address::new(self.instance, kind.table().name, &name),
+                head: name.clone(),
                 id: None,
                 is_check: self.is_spec,
                 state: State::Present,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::entry::{Draft, Watched};
+use super::fold;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
 use crate::base::quote;
@@ -34,7 +35,11 @@ pub(crate) fn link(
         draft.resource.keeps = keeps;
     }
     mistakes(&drafts, out);
-    drafts.into_iter().map(|draft| draft.resource).collect()
+    let mut resources: Vec<Resource> = drafts.into_iter().map(|draft| draft.resource).collect();
+    if let Err(found) = fold::fold_edits(&mut resources) {
+        out.extend(found);
+    }
+    resources
 }
 
 /// What a kind itself finds wrong with its resources.

@@ -5,27 +5,40 @@
 //! No host is contacted here, and every mistake is reported with its place before one is.
 
 pub mod connection;
+mod connection_keys;
 mod entry;
 mod filters;
+pub(crate) mod fold;
+mod groups;
+mod inventory;
 mod lets;
+mod levels;
 mod link;
+pub mod load;
 mod matchers;
 pub mod model;
+mod names;
 pub mod needs;
 pub mod origins;
 pub mod params;
+pub mod ranges;
 mod render;
 pub mod resolve;
+pub mod role;
+mod schema;
 mod scope;
+pub mod select;
+pub mod settings;
+pub mod spec;
 mod spelling;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod tree;
 mod typed;
 pub mod yaml;
 
-pub use needs::{FactNeeds, OwnFactNeed};
-pub use origins::Shown;
-pub use resolve::{Resolver, check, resolve};
+pub use resolve::Resolver;
 
 use crate::resource::Resource;
 

@@ -18,6 +18,8 @@ use crate::resource::facts::OsFamily;
 pub struct Project {
     /// Its name, from `snowmelt.yml`: names the record on hosts.
     pub name: String,
+    /// The folder in which hosts remember, where it is not the usual one.
+    pub memory: Option<String>,
     /// Hosts in the order in which the inventory first names them.
     pub hosts: Vec<Host>,
     /// Groups by name, `all` not among them.

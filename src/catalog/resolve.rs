@@ -16,9 +16,11 @@ use super::entry::{Builder, Draft};
 use super::lets;
 use super::link;
 use super::model::{Host, Project, Role, RoleUse};
-use super::needs::{self, FactNeeds};
+use super::needs::{self};
+pub use super::needs::{FactNeeds, take_own_facts};
 use super::params::{self, Typing};
 use super::render::Engine;
+use super::role;
 use super::scope::{Guessed, Scope, Variable, to_jinja};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
@@ -77,6 +79,11 @@ pub fn resolve(project: &Project, host: &Host, facts: Option<&Facts>) -> Result<
     Resolver::new(project).resolve(host, facts)
 }
 
+/// Which facts of a host must be read before it can be resolved; none where nothing that is declared for it asks for any.
+pub fn fact_needs(project: &Project, host: &Host) -> Option<FactNeeds> {
+    Resolver::new(project).fact_needs(host)
+}
+
 /// Every mistake that can be found in a project without contacting a host.
 pub fn check(project: &Project) -> Diagnostics {
     Resolver::new(project).check()
@@ -106,13 +113,13 @@ impl<'p> Resolver<'p> {
         self
     }
 
-    /// The catalog of a host. `facts` may be left out if [`Resolver::needs_facts`] says that nothing asks for them.
+    /// The catalog of a host. `facts` may be left out if [`Resolver::fact_needs`] says that nothing asks for them.
     ///
     /// # Errors
     /// Every mistake that was found.
     pub fn resolve(&self, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
         let mut run = self.run(host, facts.map_or(View::Nothing, View::Known));
-        if facts.is_none() && !run.mistakes.has_errors() && !self.needs_facts(host).is_empty() {
+        if facts.is_none() && !run.mistakes.has_errors() && self.fact_needs(host).is_some() {
             run.mistakes
                 .push(Diagnostic::placeless(format!("what is declared for {} depends on its facts", host.name)));
         }
@@ -123,8 +130,8 @@ impl<'p> Resolver<'p> {
         Ok(Catalog { host: host.name.clone(), roles, resources: run.resources })
     }
 
-    /// Which facts of a host must be read before it can be resolved.
-    pub fn needs_facts(&self, host: &Host) -> FactNeeds {
+    /// Which facts of a host must be read before it can be resolved; none where nothing asks for any.
+    pub fn fact_needs(&self, host: &Host) -> Option<FactNeeds> {
         needs::of_host(self, host)
     }
 
@@ -141,7 +148,7 @@ impl<'p> Resolver<'p> {
     }
 
     fn check_host(&self, host: &Host) -> Diagnostics {
-        if self.needs_facts(host).is_empty() {
+        if self.fact_needs(host).is_none() {
             return self.run(host, View::Nothing).mistakes;
         }
         let mut families = self.families(host).into_iter();
@@ -170,33 +177,9 @@ impl<'p> Resolver<'p> {
             .collect()
     }
 
-    /// The roles of a host in order: what a role requires comes before it, each instance once.
+    /// The roles of a host in order, those that are only required among them.
     pub(crate) fn instances(&self, host: &Host) -> Vec<RoleUse> {
-        let mut order = Vec::new();
-        for used in &host.roles {
-            self.place(host, used, &mut Vec::new(), &mut order);
-        }
-        order
-    }
-
-    fn place(&self, host: &Host, used: &RoleUse, path: &mut Vec<String>, order: &mut Vec<RoleUse>) {
-        if path.contains(&used.instance) || order.iter().any(|known| known.instance == used.instance) {
-            return;
-        }
-        path.push(used.instance.clone());
-        for (name, span) in self.project.roles.get(&used.role).map(|role| role.requires.as_slice()).unwrap_or_default()
-        {
-            let listed: Vec<&RoleUse> = host.roles.iter().filter(|other| other.role == *name).collect();
-            if listed.is_empty() {
-                let required = RoleUse { role: name.clone(), instance: name.clone(), span: span.clone() };
-                self.place(host, &required, path, order);
-            }
-            for other in listed {
-                self.place(host, other, path, order);
-            }
-        }
-        path.pop();
-        order.push(used.clone());
+        role::with_required(&host.roles, &self.project.roles)
     }
 
     /// Everything that can be said of a host under this view.
@@ -410,11 +393,6 @@ impl<'p> Resolver<'p> {
     }
 }
 
-/// The key under which [`Facts::own`] holds a role's own fact.
-pub fn own_fact_key(instance: &str, fact: &str) -> String {
-    format!("{instance}/{fact}")
-}
-
 fn address(host: &Host) -> &str {
     host.connection.address.as_deref().unwrap_or(&host.name)
 }
@@ -431,7 +409,7 @@ fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
         View::Known(facts) => {
             let mut own = IndexMap::new();
             for name in role.facts.keys() {
-                if let Some(value) = facts.own.get(&own_fact_key(instance, name)) {
+                if let Some(value) = facts.own.get(&needs::own_key(instance, name)) {
                     own.insert(name.clone(), value.clone());
                 }
             }

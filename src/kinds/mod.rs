@@ -1,9 +1,18 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod file;
+mod package;
+#[cfg(test)]
+mod testing;
+
 use crate::resource::Kind;
 
 /// Every kind, in the order in which they are documented.
-pub const ALL: &[&dyn Kind] = &[];
+#[rustfmt::skip]
+pub const ALL: &[&dyn Kind] = &[
+    &file::File,
+    &package::Package,
+];
 
 /// The kind with this name.
 pub fn find(name: &str) -> Option<&'static dyn Kind> {

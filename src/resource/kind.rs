@@ -100,6 +100,12 @@ pub trait Kind: Sync + Send {
         Vec::new()
     }
 
+    /// Whether there is a state to judge at all. A command that always runs has none: it is reported as not observable, and
+    /// `apply` runs it every time.
+    fn is_observable(&self, _resource: &Resource) -> bool {
+        true
+    }
+
     /// The path on the host that the resource is about, if it is about one.
     fn path<'a>(&self, _resource: &'a Resource) -> Option<&'a str> {
         None
@@ -118,6 +124,11 @@ pub trait Kind: Sync + Send {
 
     /// The user's commands whose answers are needed.
     fn probes(&self, _resource: &Resource) -> Vec<Probe> {
+        Vec::new()
+    }
+
+    /// Exit statuses by which a guard of this resource says that it could not tell, beside 126 and 127.
+    fn unknown_statuses(&self, _resource: &Resource) -> Vec<u8> {
         Vec::new()
     }
 
@@ -157,6 +168,11 @@ pub trait Kind: Sync + Send {
 
     /// Shell that reloads or restarts it.
     fn refresh(&self, _resource: &Resource, _how: Refresh) -> Option<String> {
+        None
+    }
+
+    /// Shell that prints the [`super::RunsSince::invocation`] of what runs now, exactly as a reading has it.
+    fn invocation(&self, _resource: &Resource) -> Option<String> {
         None
     }
 

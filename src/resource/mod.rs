@@ -13,7 +13,10 @@ pub mod matcher;
 pub mod observed;
 pub mod probe;
 pub mod result;
+pub mod stat;
 pub mod step;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod want;
 
 pub use address::Address;

@@ -86,6 +86,8 @@ pub struct Resource {
     pub kind: &'static dyn Kind,
     /// Its full name; the identity is in here.
     pub address: Address,
+    /// What the kind's key holds; the identity is made from it, and mostly is it.
+    pub head: String,
     /// Another name for it, given as `id`.
     pub id: Option<String>,
     /// Whether it stands in a spec: it is checked, never acted on.
@@ -169,7 +171,7 @@ impl Resource {
     /// A digest of what is declared of one attribute (`state` included): what the record on the host holds.
     pub fn digest_of(&self, attribute: &str) -> Option<Digest> {
         if attribute == "state" {
-            return Some(Digest::of(format!("{:?}", self.state)));
+            return Some(Digest::of(format!("{:?} {}", self.state, self.head)));
         }
         Some(match self.wants.get(attribute)? {
             Want::Exactly(value) => Digest::of(canonical(value)),
@@ -180,7 +182,7 @@ impl Resource {
 
     /// A digest of everything that is declared of it and would be compared: when it moves, the declaration moved.
     pub fn digest(&self) -> Digest {
-        let mut text = format!("{:?}\n", self.state);
+        let mut text = format!("{:?} {}\n", self.state, self.head);
         for (name, _) in &self.wants {
             let attribute = self.kind.table().attributes.iter().find(|attribute| attribute.name == *name);
             let counts = attribute.is_some_and(|a| a.is_compared() || (a.side == Side::Act && a.ty == Type::Command));

@@ -1,0 +1,554 @@
+//! Composes an act: which steps, in which order, under which guards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io;
+
+use super::files;
+use super::payload::Payload;
+use super::refresh::{self, Cause};
+use super::selection::Selection;
+use crate::base::digest::Digest;
+use crate::base::quote;
+use crate::catalog::Catalog;
+use crate::judge::Judged;
+use crate::observe::{
+    Applied, FileReading, Memory, Observations, Place, SHARED, Script, applied_line, with_environment,
+};
+use crate::resource::result::{Action, Verdict};
+use crate::resource::{Content, Due, FileWrite, Guard, Need, Probe, Refresh, Resource, Step, Still, Work};
+use crate::wire::Nonce;
+
+const PRELUDE: &str = include_str!("prelude.sh");
+const START: &str = include_str!("start.sh");
+const RUN: &str = include_str!("run.sh");
+
+/// Who acts, and what for.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `user@machine`.
+    pub who: String,
+    /// The commit that is applied, `+` behind it where the work tree was not clean; `-` without one.
+    pub commit: String,
+    /// The moment, in seconds since 1970.
+    pub now: i64,
+}
+
+/// What composing came to.
+#[derive(Debug)]
+pub struct Composed {
+    /// The act; none when there is nothing to do or to remember.
+    pub act: Option<Act>,
+    /// What is due but left out, and why.
+    pub left_out: BTreeMap<usize, Action>,
+}
+
+/// An act, ready to be sent.
+#[derive(Debug)]
+pub struct Act {
+    /// The archive.
+    pub payload: Vec<u8>,
+    /// What its frames are marked with.
+    pub nonce: Nonce,
+    /// The word by which the host remembers this act.
+    pub run: Nonce,
+    /// Its steps in order: step `n` answers with the frame `s<n>`.
+    pub steps: Vec<ActStep>,
+}
+
+/// One step of an act.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActStep {
+    /// The resources it brings about, by their index in the catalog.
+    pub resources: Vec<usize>,
+    /// What it does, for people.
+    pub title: String,
+    /// The earlier steps whose changes are put back when it fails.
+    pub puts_back: Vec<usize>,
+    /// Whether it reloads or restarts, and so has an effect only if something changed.
+    pub is_refresh: bool,
+}
+
+/// A step before it has its number.
+struct Slot {
+    /// Where in declared order it belongs: the index of the last resource it is about.
+    position: usize,
+    /// Among those at the same place: a validation before a start before a refresh.
+    rank: u8,
+    resources: Vec<usize>,
+    title: String,
+    work: SlotWork,
+}
+
+enum SlotWork {
+    Kind(Work),
+    Validate(String),
+    Refresh { resource: usize, standing: Option<Refresh> },
+}
+
+/// One host as it was declared, read and judged.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// What is declared.
+    pub catalog: &'a Catalog,
+    /// What was read.
+    pub observations: &'a Observations,
+    /// What is held of it.
+    pub judged: &'a [Judged],
+    /// Where the host remembers.
+    pub place: &'a Place,
+}
+
+/// Composes the act that brings about what is due and selected. `spent` holds commands that ran already: a command runs at most
+/// once.
+///
+/// # Errors
+/// When the payload cannot hold it.
+pub fn compose(
+    situation: Situation<'_>,
+    selection: &Selection,
+    spent: &BTreeSet<usize>,
+    actor: &Actor,
+    nonce: &Nonce,
+) -> io::Result<Composed> {
+    let Situation { catalog, observations, judged, place } = situation;
+    let mut composer =
+        Composer { catalog, observations, judged, due: Vec::new(), left_out: BTreeMap::new(), slots: Vec::new() };
+    composer.choose(selection, spent);
+    composer.kinds();
+    composer.edits();
+    composer.refreshes(selection);
+    composer.slots.sort_by_key(|slot| (slot.position, slot.rank));
+
+    let memory = observations.memory.clone().unwrap_or_default();
+    let adopts = composer.adopted(&memory).next().is_some();
+    let left_out = std::mem::take(&mut composer.left_out);
+    if composer.slots.is_empty() && !adopts {
+        return Ok(Composed { act: None, left_out });
+    }
+    let record = composer.record(memory.clone(), actor);
+    let act = composer.write(record, &memory, actor, place, nonce)?;
+    Ok(Composed { act: Some(act), left_out })
+}
+
+struct Composer<'a> {
+    catalog: &'a Catalog,
+    observations: &'a Observations,
+    judged: &'a [Judged],
+    due: Vec<usize>,
+    left_out: BTreeMap<usize, Action>,
+    slots: Vec<Slot>,
+}
+
+impl<'a> Composer<'a> {
+    fn resource(&self, index: usize) -> &'a Resource {
+        &self.catalog.resources[index]
+    }
+
+    /// What is due and may be acted on.
+    fn choose(&mut self, selection: &Selection, spent: &BTreeSet<usize>) {
+        for (index, resource) in self.catalog.resources.iter().enumerate() {
+            let judged = &self.judged[index];
+            let always = judged.verdict == Verdict::NotObservable;
+            if resource.is_check || spent.contains(&index) || !(judged.is_due() || always) {
+                continue;
+            }
+            // Only that it is not current: that is a refresh, which has its own place.
+            if judged.differs == ["current"] {
+                continue;
+            }
+            match selection.excludes(resource) {
+                Some(why) => {
+                    self.left_out.insert(index, Action::NotSelected(why));
+                }
+                None => self.due.push(index),
+            }
+        }
+    }
+
+    /// The steps of kinds, runs of due resources of one kind together.
+    fn kinds(&mut self) {
+        let mut from = 0;
+        while from < self.due.len() {
+            let name = self.resource(self.due[from]).kind.table().name;
+            let run =
+                self.due[from..].iter().take_while(|index| self.resource(**index).kind.table().name == name).count();
+            let members = self.due[from..from + run].to_vec();
+            from += run;
+            if self.resource(members[0]).kind.edits(self.resource(members[0])).is_some() {
+                continue;
+            }
+            let differs: Vec<Vec<&'static str>> = members.iter().map(|index| self.differs(*index)).collect();
+            let dues: Vec<Due<'_>> = members
+                .iter()
+                .zip(&differs)
+                .map(|(index, differs)| Due {
+                    resource: self.resource(*index),
+                    observed: &self.observations.observed[*index],
+                    differs,
+                })
+                .collect();
+            for step in self.resource(members[0]).kind.steps(&dues) {
+                let Step { items, title, work } = step;
+                let resources: Vec<usize> = items.iter().filter_map(|item| members.get(*item).copied()).collect();
+                let position = resources.iter().copied().max().unwrap_or(members[0]);
+                let work = SlotWork::Kind(renumber(work, &members));
+                self.slots.push(Slot { position, rank: 1, resources, title, work });
+            }
+        }
+    }
+
+    /// What differs of a resource, for its kind: without what the engine sees to itself.
+    fn differs(&self, index: usize) -> Vec<&'static str> {
+        let differs = &self.judged[index].differs;
+        differs.iter().copied().filter(|name| *name != "current").collect()
+    }
+
+    /// One step for each file of which parts are due.
+    fn edits(&mut self) {
+        let mut paths: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for index in &self.due {
+            if let Some(path) = self.resource(*index).kind.edits(self.resource(*index)) {
+                paths.entry(path).or_default().push(*index);
+            }
+        }
+        for (path, members) in paths {
+            // A declared file holds the edits already.
+            let whole = self.slots.iter_mut().find(|slot| match &slot.work {
+                SlotWork::Kind(Work::Files(writes)) => {
+                    writes.iter().any(|write| write.path == path && write.content.is_some())
+                }
+                _ => false,
+            });
+            if let Some(whole) = whole {
+                whole.resources.extend(members);
+                continue;
+            }
+            let (old, still) = match self.observations.files.get(path) {
+                Some(FileReading::Content(bytes)) => (Some(bytes.as_slice()), Still::Digest(Digest::of(bytes))),
+                Some(FileReading::Absent) => (None, Still::Absent),
+                // Not there yet: the next pass will know it.
+                _ => continue,
+            };
+            if members.iter().all(|index| matches!(self.judged[*index].verdict, Verdict::Undecided { .. })) {
+                continue;
+            }
+            let Some((content, sensitive)) = self.folded(path, old) else { continue };
+            let position = members.iter().copied().max().unwrap_or_default();
+            let write = FileWrite {
+                item: position,
+                path: path.to_owned(),
+                content: Some(Content::new(content.into_bytes(), sensitive)),
+                owner: None,
+                group: None,
+                mode: None,
+                parents: false,
+                validate: None,
+                still,
+            };
+            let title = format!("edit {path}");
+            let work = SlotWork::Kind(Work::Files(vec![write]));
+            self.slots.push(Slot { position, rank: 1, resources: members, title, work });
+        }
+    }
+
+    /// The text of a file after all its edits, in declared order; those that are due but not selected are left out.
+    fn folded(&self, path: &str, old: Option<&[u8]>) -> Option<(String, bool)> {
+        let mut text = old.map(|old| String::from_utf8_lossy(old).into_owned());
+        let mut sensitive = false;
+        for (index, resource) in self.catalog.resources.iter().enumerate() {
+            let counts = !resource.is_check && resource.blocked.is_none() && !self.left_out.contains_key(&index);
+            if counts && resource.kind.edits(resource) == Some(path) {
+                text = Some(resource.kind.edit(resource, text.as_deref()).ok()?);
+                sensitive |= resource.sensitive;
+            }
+        }
+        Some((text?, sensitive))
+    }
+
+    /// Validations and refreshes of what watches something that is due, or is not current.
+    fn refreshes(&mut self, selection: &Selection) {
+        for (index, resource) in self.catalog.resources.iter().enumerate().filter(|(_, resource)| !resource.is_check) {
+            let members: Vec<usize> = resource
+                .watches
+                .iter()
+                .filter(|watch| watch.refresh != Refresh::Run)
+                .flat_map(|watch| watch.members.iter().copied())
+                .filter(|member| self.due.contains(member))
+                .collect();
+            let last = members.iter().copied().max();
+            if let (Some(command), Some(last)) = (resource.kind.validation(resource), last) {
+                let validate = |position| Slot {
+                    position,
+                    rank: 0,
+                    resources: vec![index],
+                    title: format!("validate {}", resource.address.local()),
+                    work: SlotWork::Validate(command.to_owned()),
+                };
+                // Before its own start, if that comes first, and before the refresh.
+                if self.due.contains(&index) && last > index {
+                    self.slots.push(validate(index));
+                }
+                self.slots.push(Slot { rank: if last > index { 2 } else { 0 }, ..validate(index.max(last)) });
+            }
+            let stale = self.judged[index].stale.as_ref();
+            if members.is_empty() && stale.is_none() {
+                continue;
+            }
+            if let Some(why) = selection.excludes(resource) {
+                self.left_out.insert(index, Action::NotSelected(why));
+                continue;
+            }
+            let allowed = stale
+                .filter(|stale| stale.is_ours || stale.refresh != Refresh::Restart || selection.restarts(resource));
+            if stale.is_some() && allowed.is_none() {
+                let why = format!("it was so before; restart it with --restart {}", resource.address);
+                self.left_out.insert(index, Action::NotSelected(why));
+                if members.is_empty() {
+                    continue;
+                }
+            }
+            let standing = allowed.map(|stale| stale.refresh);
+            self.slots.push(Slot {
+                position: index.max(last.unwrap_or(index)),
+                rank: 3,
+                resources: vec![index],
+                title: format!("refresh {}", resource.address.local()),
+                work: SlotWork::Refresh { resource: index, standing },
+            });
+        }
+    }
+
+    /// Resources that are as declared, but not remembered as such: they are written down, so that a later change of the host
+    /// is told from a change of the declaration.
+    fn adopted(&self, memory: &'a Memory) -> impl Iterator<Item = (usize, &'a Resource)> + '_ {
+        self.catalog.resources.iter().enumerate().filter(|(index, resource)| {
+            let known = memory.applied.get(&resource.address.to_string());
+            let is_known = known.is_some_and(|applied| applied.digest == resource.digest().short());
+            !resource.is_check && self.judged[*index].verdict == Verdict::InSync && !is_known
+        })
+    }
+
+    /// The record with which the act begins: orphans are kept (they are reported as such), what is in sync is adopted.
+    fn record(&self, mut memory: Memory, actor: &Actor) -> String {
+        let before = memory.clone();
+        memory.epoch += 1;
+        memory.commit = Some(actor.commit.clone()).filter(|commit| commit != "-");
+        for (_, resource) in self.adopted(&before) {
+            memory.applied.insert(resource.address.to_string(), applied(resource, actor));
+        }
+        memory.to_text()
+    }
+
+    fn write(self, record: String, memory: &Memory, actor: &Actor, place: &Place, nonce: &Nonce) -> io::Result<Act> {
+        let mut payload = Payload::new();
+        let mut order = String::new();
+        let mut steps: Vec<ActStep> = Vec::new();
+        // What a change will call for is written down before the change is made: a run that dies in between owes it still.
+        let mut owes: BTreeMap<usize, String> = BTreeMap::new();
+        // Steps whose changes a later validation would put back are remembered only when that has passed.
+        let validated = self.validated();
+        for (number, slot) in self.slots.iter().enumerate() {
+            let mut text = String::from(". \"$d/prelude.sh\"\n");
+            if validated.iter().any(|(_, members)| members.contains(&number)) {
+                let _ = writeln!(text, "KEEP=\"$d/kept/{number}\"");
+            }
+            let mut puts_back = Vec::new();
+            match &slot.work {
+                SlotWork::Kind(Work::Shell(shell)) => text.push_str(shell),
+                SlotWork::Kind(Work::Files(writes)) => {
+                    let after: Vec<Vec<usize>> =
+                        writes.iter().map(|write| self.providers(number, &write.path)).collect();
+                    text.push_str(&files::script(number, writes, &after, &mut payload)?);
+                }
+                SlotWork::Kind(Work::Run { run, guards }) => {
+                    text.push_str(&run_script(self.resource(slot.position), run, guards, memory, number));
+                }
+                SlotWork::Validate(command) => {
+                    puts_back = validated.get(&number).cloned().unwrap_or_default();
+                    text.push_str(&refresh::validation(command, &puts_back));
+                }
+                SlotWork::Refresh { resource, standing } => {
+                    let cause = self.cause(number, *resource, *standing);
+                    let address = &self.resource(*resource).address;
+                    for (list, word) in [(&cause.reload, "reload"), (&cause.restart, "restart")] {
+                        for step in list {
+                            let _ = writeln!(owes.entry(*step).or_default(), "due\t{address}\t{word}");
+                        }
+                    }
+                    match refresh::refresh(self.resource(*resource), &cause, number) {
+                        Some(shell) => text.push_str(&shell),
+                        None => text.push_str("exit 90\n"),
+                    }
+                }
+            }
+            payload.add(&format!("steps/{number}.sh"), text.as_bytes())?;
+            let _ = writeln!(order, "step {number} {}", quote::always(&slot.title));
+            steps.push(ActStep {
+                resources: slot.resources.clone(),
+                title: slot.title.clone(),
+                puts_back,
+                is_refresh: matches!(slot.work, SlotWork::Refresh { .. } | SlotWork::Validate(_)),
+            });
+        }
+        for (number, slot) in self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot.work, SlotWork::Kind(_))) {
+            let lines: String = slot
+                .resources
+                .iter()
+                .map(|index| {
+                    applied_line(&self.resource(*index).address.to_string(), &applied(self.resource(*index), actor))
+                })
+                .collect();
+            let holder =
+                validated.iter().filter(|(_, members)| members.contains(&number)).map(|(holder, _)| *holder).max();
+            // Validation and step both write below their own number; the last one that covers a step holds its lines.
+            payload.add(&format!("applied/{}.{number}", holder.unwrap_or(number)), lines.as_bytes())?;
+        }
+        for (number, lines) in &owes {
+            payload.add(&format!("owes/{number}"), lines.as_bytes())?;
+        }
+        payload.add("steps.sh", order.as_bytes())?;
+        payload.add("record", record.as_bytes())?;
+        payload.add("prelude.sh", format!("{PRELUDE}\n{SHARED}\n").as_bytes())?;
+        payload.add("start.sh", START.as_bytes())?;
+        payload.add("run.sh", RUN.as_bytes())?;
+        payload.add("observe.sh", Script::compose(self.catalog, place, nonce).text.as_bytes())?;
+        let run = Nonce::random().map_err(io::Error::other)?;
+        let who = quote::always(&actor.who.replace(['\n', '\t'], " "));
+        let settings = format!("RUN={run}\nNONCE={nonce}\n{}EPOCH={}\nWHO={who}\n", place.settings(), memory.epoch);
+        payload.add("settings", settings.as_bytes())?;
+        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), run, steps })
+    }
+
+    /// For each validation, the steps before it that bring about what its service watches.
+    fn validated(&self) -> BTreeMap<usize, Vec<usize>> {
+        let mut all = BTreeMap::new();
+        for (number, slot) in self.slots.iter().enumerate() {
+            let (SlotWork::Validate(_), Some(service)) = (&slot.work, slot.resources.first()) else { continue };
+            let members: BTreeSet<usize> =
+                self.resource(*service).watches.iter().flat_map(|watch| watch.members.iter().copied()).collect();
+            let covers = |slot: &Slot| {
+                matches!(slot.work, SlotWork::Kind(_)) && slot.resources.iter().any(|index| members.contains(index))
+            };
+            let steps =
+                self.slots[..number].iter().enumerate().filter(|(_, slot)| covers(slot)).map(|(number, _)| number);
+            all.insert(number, steps.collect());
+        }
+        all
+    }
+
+    /// The earlier steps that may have made this path in the meantime.
+    fn providers(&self, number: usize, path: &str) -> Vec<usize> {
+        let need = Need::File(path.to_owned());
+        let provides = |slot: &Slot| {
+            slot.resources.iter().any(|index| self.resource(*index).kind.provides(self.resource(*index), &need))
+        };
+        let earlier = self.slots[..number].iter().enumerate();
+        earlier
+            .filter(|(_, slot)| matches!(slot.work, SlotWork::Kind(_)) && provides(slot))
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// What calls for the refresh of a resource. What came before its own start is taken by that.
+    fn cause(&self, number: usize, index: usize, standing: Option<Refresh>) -> Cause {
+        let mut cause = Cause { reload: Vec::new(), restart: Vec::new(), standing };
+        for watch in &self.resource(index).watches {
+            let list = match watch.refresh {
+                Refresh::Run => continue,
+                Refresh::Reload => &mut cause.reload,
+                Refresh::Restart => &mut cause.restart,
+            };
+            for (earlier, slot) in self.slots[..number].iter().enumerate() {
+                let is_member = slot.resources.iter().any(|resource| watch.members.contains(resource));
+                if is_member && matches!(slot.work, SlotWork::Kind(_)) && !list.contains(&earlier) {
+                    list.push(earlier);
+                }
+            }
+        }
+        cause
+    }
+}
+
+/// The items of file writes refer to the due resources of their run; here they become indexes of the catalog.
+fn renumber(work: Work, members: &[usize]) -> Work {
+    match work {
+        Work::Files(writes) => Work::Files(
+            writes
+                .into_iter()
+                .map(|write| FileWrite { item: members.get(write.item).copied().unwrap_or_default(), ..write })
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+/// What is remembered of a resource that was applied.
+fn applied(resource: &Resource, actor: &Actor) -> Applied {
+    let names = std::iter::once("state").chain(resource.compared().map(|(attribute, _)| attribute.name));
+    Applied {
+        digest: resource.digest().short(),
+        attributes: names.filter_map(|name| Some((name.to_owned(), resource.digest_of(name)?.short()))).collect(),
+        commit: actor.commit.clone(),
+        who: actor.who.clone(),
+        when: actor.now,
+    }
+}
+
+/// The shell of a user's command under its guards.
+fn run_script(resource: &Resource, run: &Probe, guards: &[Guard], memory: &Memory, number: usize) -> String {
+    let mut text = String::from("mkdir -p \"$d/probes\"\nprobes_in \"$d/probes\"\n");
+    let words = |probe: &Probe| {
+        let (user, cwd) = (probe.user.as_deref().unwrap_or_default(), probe.cwd.as_deref().unwrap_or_default());
+        (
+            probe.timeout.as_secs().max(1),
+            quote::sh(user).into_owned(),
+            quote::sh(cwd).into_owned(),
+            quote::always(&with_environment(probe)),
+        )
+    };
+    let unknown_on: Vec<String> = resource.kind.unknown_statuses(resource).iter().map(ToString::to_string).collect();
+    let unknown_on = quote::always(&unknown_on.join(" "));
+    for guard in guards {
+        let _ = match guard {
+            Guard::Creates(path) => {
+                let path = quote::sh(path);
+                writeln!(text, "if [ -e {path} ] || [ -L {path} ]; then exit 90; fi")
+            }
+            Guard::Unless(probe) => {
+                let (seconds, user, cwd, command) = words(probe);
+                writeln!(text, "if holds {seconds} {user} {cwd} {unknown_on} {command}; then exit 90; fi")
+            }
+            Guard::OnlyIf(probe) => {
+                let (seconds, user, cwd, command) = words(probe);
+                writeln!(text, "holds {seconds} {user} {cwd} {unknown_on} {command} || exit 90")
+            }
+            Guard::OnChange => {
+                let address = resource.address.to_string();
+                let known = memory.ran.get(&address).map(String::as_str).unwrap_or("never");
+                let digest = refresh::digest(resource, |refresh| refresh == Refresh::Run);
+                let record = format!(
+                    "printf 'ran\\t%s\\t%s\\n' {} \"$digest\" >\"$d/steps/{number}.record\"",
+                    quote::always(&address)
+                );
+                writeln!(text, "digest=$({digest})\n[ \"$digest\" != {known} ] || exit 90\n{record}")
+            }
+        };
+    }
+    if let Some(stdin) = &run.stdin {
+        let _ = writeln!(text, "printf %s {} >\"$d/probes/run.i\"", quote::always(&String::from_utf8_lossy(stdin)));
+    }
+    let (seconds, user, cwd, command) = words(run);
+    let _ = writeln!(text, "input=/dev/null; [ ! -e \"$d/probes/run.i\" ] || input=$d/probes/run.i");
+    let _ = writeln!(text, "result=0; id=run");
+    let _ = writeln!(
+        text,
+        "( cd {} || exit 203; limited {seconds} {user} {command} ) <\"$input\" || result=$?",
+        if cwd == "''" { "/" } else { &cwd }
+    );
+    text.push_str(
+        "case $result in\n0) exit 0 ;;\n200) fail 'it was ended at its deadline' ;;\n201) fail 'only root may become another user' ;;\n\
+         202) fail 'there is no such user' ;;\n203) fail 'its folder cannot be entered' ;;\n*) fail \"it ended with status $result\" ;;\nesac\n",
+    );
+    text
+}

@@ -1,0 +1,69 @@
+//! Which resources a run may act on. Selecting narrows acting, never observing.
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::resource::Resource;
+
+/// What `--tags`, `--only` and `--restart` said.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    tags: Vec<String>,
+    only: Vec<GlobMatcher>,
+    restart: Vec<GlobMatcher>,
+}
+
+impl Selection {
+    /// From what was typed. Addresses may be globs, and may leave out the role.
+    ///
+    /// # Errors
+    /// The address that is no valid pattern, with the reason.
+    pub fn new(tags: &[String], only: &[String], restart: &[String]) -> Result<Self, String> {
+        Ok(Self { tags: tags.to_vec(), only: matchers(only)?, restart: matchers(restart)? })
+    }
+
+    /// Why this resource may not be acted on; none if it may.
+    pub(super) fn excludes(&self, resource: &Resource) -> Option<String> {
+        if !self.tags.is_empty() && !resource.tags.iter().any(|tag| self.tags.contains(tag)) {
+            return Some("not selected by --tags".to_owned());
+        }
+        if !self.only.is_empty() && !matches(&self.only, resource) {
+            return Some("not selected by --only".to_owned());
+        }
+        None
+    }
+
+    /// Whether a restart of it was asked for by name.
+    pub(super) fn restarts(&self, resource: &Resource) -> bool {
+        matches(&self.restart, resource)
+    }
+
+    /// The patterns among those typed (`--only` and `--restart`) that name none of these resources.
+    pub fn unmatched<'a>(&self, resources: impl Iterator<Item = &'a Resource> + Clone) -> Vec<String> {
+        let names_none = |matcher: &&GlobMatcher| {
+            !resources.clone().any(|resource| matches(std::slice::from_ref(*matcher), resource))
+        };
+        self.only
+            .iter()
+            .chain(&self.restart)
+            .filter(names_none)
+            .map(|matcher| matcher.glob().glob().to_owned())
+            .collect()
+    }
+}
+
+fn matchers(patterns: &[String]) -> Result<Vec<GlobMatcher>, String> {
+    let one = |pattern: &String| {
+        let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+        glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{pattern}`: {}", error.kind()))
+    };
+    patterns.iter().map(one).collect()
+}
+
+fn matches(matchers: &[GlobMatcher], resource: &Resource) -> bool {
+    let (full, local) = (resource.address.to_string(), resource.address.local());
+    matchers.iter().any(|matcher| {
+        matcher.is_match(&full)
+            || matcher.is_match(&local)
+            || resource.id.as_ref().is_some_and(|id| matcher.is_match(id))
+    })
+}

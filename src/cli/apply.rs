@@ -1,0 +1,117 @@
+//! `snowmelt apply`: bring about what is declared, after asking.
+
+use std::io::BufRead as _;
+
+use super::args::{Global, Limit, Narrow, Pace, Reports, Set, Target};
+use super::failure::Failure;
+use super::output::{self, Screen};
+use super::{End, project};
+use crate::report::FORMATS;
+use crate::resource::result::{ResourceResult, RunResult, exit};
+use crate::verbs;
+
+const EXAMPLES: &str = "\
+Examples:
+  snowmelt apply -l web001.example.com
+  snowmelt apply -l 'group:web,!web003*' --tags config
+  snowmelt apply --yes --report junit=reports/snowmelt.xml";
+
+/// Bring hosts into the declared state: show the plan, ask once, act, observe again
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    limit: Limit,
+    #[command(flatten)]
+    narrow: Narrow,
+    #[command(flatten)]
+    set: Set,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    reports: Reports,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Plans, asks, applies and reports.
+pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
+    if !args.yes && !screen.can_ask {
+        let hint = "standard input is no terminal: look at `snowmelt plan`, then give --yes";
+        return Err(Failure::new("nobody can be asked whether to apply", hint));
+    }
+    let asked = project::Asked { limit: &args.limit, set: &args.set, pace: &args.pace, narrow: Some(&args.narrow) };
+    let settings = project::settings(global, &asked, screen)?;
+    output::prepare(&args.reports.report)?;
+    let mut options = screen.options.clone();
+    if !args.yes {
+        let plan = project::with_progress(&settings, screen, verbs::plan)?;
+        if settings.interrupt.level() > 0 {
+            return Ok(exit::INTERRUPTED);
+        }
+        if is_anything_due(&plan) {
+            let takes_stdout = args.reports.report.iter().any(|report| report.target == Target::Stdout);
+            if !ask(&plan, screen, takes_stdout) {
+                screen.print_error("nothing was changed\n");
+                return Ok(plan.exit_code());
+            }
+            // Who has just read the diffs does not need them again.
+            options.no_diffs = !options.verbose;
+        }
+    }
+    let result = project::with_progress(&settings, screen, verbs::apply)?;
+    let code = screen.deliver(&result, &args.reports.report, &options);
+    Ok(project::exit_code(&settings, code))
+}
+
+/// Shows the plan and waits for a yes.
+fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
+    let shown = FORMATS[0].render(plan, &screen.options);
+    let question = format!("\n{} [y/N] ", question(plan));
+    if screen.stdout_is_terminal && !takes_stdout {
+        screen.print(&shown);
+        screen.print(&question);
+    } else {
+        screen.print_error(&shown);
+        screen.print_error(&question);
+    }
+    let mut answer = String::new();
+    // Who closes standard input has not agreed.
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && is_yes(&answer)
+}
+
+/// What apply would act on.
+fn is_due(resource: &ResourceResult) -> bool {
+    resource.verdict.is_wrong() && !resource.is_check
+}
+
+fn is_anything_due(plan: &RunResult) -> bool {
+    plan.hosts.iter().any(|host| host.resources.iter().any(is_due))
+}
+
+fn question(plan: &RunResult) -> String {
+    let due = plan.hosts.iter().filter(|host| host.resources.iter().any(is_due));
+    let names: Vec<&str> = due.map(|host| host.host.as_str()).collect();
+    match names.as_slice() {
+        [one] => format!("apply to {}?", crate::base::clean::line(one)),
+        several => format!("apply to {} hosts?", several.len()),
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        assert!(is_yes("y\n") && is_yes(" YES \n"));
+        for no in ["", "\n", "n", "yy", "yes please", "ja"] {
+            assert!(!is_yes(no), "{no}");
+        }
+    }
+}

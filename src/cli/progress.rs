@@ -1,0 +1,105 @@
+//! What is going on, in one line on standard error that disappears.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::base::clean;
+use crate::resource::result::HostResult;
+use crate::verbs::Events;
+
+/// The progress line of one run.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    /// Hosts that are being worked on, and what is done with each.
+    busy: Mutex<BTreeMap<String, String>>,
+}
+
+impl Progress {
+    /// A line for a run over `hosts` hosts; an invisible one if there is nobody to see it.
+    pub(super) fn new(hosts: usize, visible: bool) -> Self {
+        let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(hosts as u64), target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} hosts  {elapsed}  {wide_msg}") {
+            bar.set_style(style);
+        }
+        if visible {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        Self { bar, busy: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Hides the line while something else is shown.
+    pub(super) fn suspend<T>(&self, show: impl FnOnce() -> T) -> T {
+        self.bar.suspend(show)
+    }
+
+    /// Takes the line away for good.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn update(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
+        // A panic elsewhere while the lock was held does no harm to a line of text.
+        let mut busy = self.busy.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        change(&mut busy);
+        self.bar.set_message(message(&busy));
+    }
+}
+
+/// The hosts that are being worked on, as long as they fit; the line is cut at the width of the terminal.
+fn message(busy: &BTreeMap<String, String>) -> String {
+    let shown: Vec<String> = busy
+        .iter()
+        .take(3)
+        .map(|(host, phase)| if phase.is_empty() { host.clone() } else { format!("{host}: {phase}") })
+        .collect();
+    let more = busy.len().saturating_sub(shown.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+impl Events for Progress {
+    fn host_started(&self, host: &str) {
+        self.update(|busy| drop(busy.insert(clean::line(host).into_owned(), String::new())));
+    }
+
+    fn host_phase(&self, host: &str, phase: &str) {
+        self.update(|busy| drop(busy.insert(clean::line(host).into_owned(), clean::line(phase).into_owned())));
+    }
+
+    fn host_done(&self, result: &HostResult) {
+        self.update(|busy| drop(busy.remove(&*clean::line(&result.host))));
+        self.bar.inc(1);
+    }
+
+    fn host_step(&self, host: &str, title: &str) {
+        self.host_phase(host, &clean::shorten(title, 60));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_names_a_few_hosts_and_counts_the_rest() {
+        let mut busy = BTreeMap::new();
+        for (host, phase) in [("a", "observe"), ("b", ""), ("c", "act"), ("d", "act"), ("e", "")] {
+            busy.insert(host.to_owned(), phase.to_owned());
+        }
+        assert_eq!(message(&busy), "a: observe, b, c: act and 2 more");
+        assert_eq!(message(&BTreeMap::new()), "");
+    }
+
+    #[test]
+    fn hosts_come_and_go_and_what_they_print_is_cleaned() {
+        let progress = Progress::new(2, false);
+        progress.host_started("web1");
+        progress.host_step("web1", "\u{1b}[31mred");
+        assert_eq!(progress.bar.message(), "web1: \\x1b[31mred");
+        assert_eq!(progress.suspend(|| 5), 5);
+    }
+}

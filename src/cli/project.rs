@@ -1,0 +1,188 @@
+//! From arguments to a loaded project, and to what the flows are told.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::args::{self, Global, Limit, Narrow, Pace, Set};
+use super::failure::Failure;
+use super::output::Screen;
+use super::progress::Progress;
+use super::revision;
+use crate::act::Selection;
+use crate::base::clean;
+use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::catalog::load::{self, LoadOptions};
+use crate::catalog::model::Project;
+use crate::catalog::select;
+use crate::resource::result::exit;
+use crate::transport::{TransportOptions, Transports};
+use crate::verbs::{Events, Interrupt, Settings, runtime};
+
+/// How long one exchange that only reads may take.
+const READ_DEADLINE: Duration = Duration::from_secs(300);
+
+/// A project and where it was found.
+pub(super) struct Loaded {
+    /// Its folder.
+    pub(super) root: PathBuf,
+    /// What it declares.
+    pub(super) project: Project,
+}
+
+/// What the shared arguments of a verb say.
+pub(super) struct Asked<'a> {
+    pub(super) limit: &'a Limit,
+    pub(super) set: &'a Set,
+    pub(super) pace: &'a Pace,
+    pub(super) narrow: Option<&'a Narrow>,
+}
+
+/// Loads the project; warnings are shown, mistakes end it.
+pub(super) fn load(global: &Global, set: &Set, screen: &Screen) -> Result<Loaded, Failure> {
+    let root = match &global.project {
+        Some(folder) => folder.clone(),
+        None => {
+            let here =
+                std::env::current_dir().map_err(|error| Failure::new(format!("no current folder: {error}"), ""))?;
+            load::find_root(&here).ok_or_else(|| {
+                let message = format!("there is no snowmelt.yml in {} or above it", here.display());
+                Failure::new(
+                    message,
+                    "`snowmelt init` begins a project; --project DIR names one; `snowmelt demo` needs none",
+                )
+            })?
+        }
+    };
+    let project = load_from(&root, &set.set, screen)?;
+    Ok(Loaded { root, project })
+}
+
+/// Loads the project in this folder.
+pub(super) fn load_from(root: &Path, sets: &[String], screen: &Screen) -> Result<Project, Failure> {
+    let home = home();
+    let (project, found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
+    match project {
+        Some(project) if !found.has_errors() => {
+            screen.print_error(&found.render());
+            Ok(project)
+        }
+        _ => Err(Failure::from(found)),
+    }
+}
+
+/// The hosts that `--limit` selects.
+pub(super) fn select(project: &Project, limit: &Limit) -> Result<Vec<usize>, Failure> {
+    select::select(project, &limit.limit).map_err(failure_of)
+}
+
+/// Everything that the flows are told.
+pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> Result<Settings, Failure> {
+    let Loaded { root, project } = load(global, asked.set, screen)?;
+    let hosts = select(&project, asked.limit)?;
+    let selection = match asked.narrow {
+        Some(narrow) => Selection::new(&narrow.tags, &narrow.only, &narrow.restart).map_err(|wrong| {
+            Failure::new(wrong, "write role/kind:identity, for instance nginx/file:/etc/nginx/nginx.conf")
+        })?,
+        None => Selection::default(),
+    };
+    Ok(Settings {
+        parallel: usize::from(asked.pace.parallel),
+        deadline: asked.pace.timeout.min(READ_DEADLINE),
+        act_deadline: asked.pace.timeout,
+        selection,
+        older: asked.narrow.is_some_and(|narrow| narrow.older),
+        ..defaults(&root, project, hosts, screen)
+    })
+}
+
+/// What the flows are told where no argument says anything else.
+pub(super) fn defaults(root: &Path, project: Project, hosts: Vec<usize>, screen: &Screen) -> Settings {
+    Settings {
+        project: Arc::new(project),
+        hosts,
+        parallel: args::PARALLEL,
+        deadline: READ_DEADLINE,
+        act_deadline: args::TIMEOUT,
+        transports: Transports::new(transport_options(screen)),
+        who: who(),
+        revision: revision::of(root),
+        selection: Selection::default(),
+        older: false,
+        interrupt: Interrupt::default(),
+    }
+}
+
+/// Runs a flow with a progress line.
+pub(super) fn with_progress<T>(
+    settings: &Settings,
+    screen: &Screen,
+    flow: impl AsyncFnOnce(&Settings, &Arc<dyn Events>) -> T,
+) -> Result<T, Failure> {
+    let progress = Arc::new(Progress::new(settings.hosts.len(), screen.shows_progress));
+    let events: Arc<dyn Events> = Arc::clone(&progress) as Arc<dyn Events>;
+    let told = Arc::clone(&progress);
+    let on_interrupt = move |times: u8| {
+        let text = match times {
+            1 => "\ninterrupted: no new host is begun; Ctrl-C again lets go of those under way\n",
+            2 => "\nlet go; what was begun on a host goes on there\n",
+            _ => return,
+        };
+        told.suspend(|| Screen::warn(text));
+    };
+    let result = runtime::block_on(&settings.interrupt, on_interrupt, flow(settings, &events));
+    progress.finish();
+    result.map_err(|error| Failure::new(format!("cannot start: {error}"), ""))
+}
+
+/// The exit code of a run that came to this code, had it not been interrupted.
+pub(super) fn exit_code(settings: &Settings, code: u8) -> u8 {
+    if settings.interrupt.level() > 0 { exit::INTERRUPTED } else { code }
+}
+
+fn failure_of(wrong: Diagnostic) -> Failure {
+    let mut found = Diagnostics::new();
+    found.push(wrong);
+    Failure::from(found)
+}
+
+/// What the transport may use of the world.
+pub(super) fn transport_options(screen: &Screen) -> TransportOptions {
+    let mut options = TransportOptions::new(home().unwrap_or_else(|| PathBuf::from("/")), &user());
+    options.auth_sock = std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
+    options.warn = Some(Arc::new(|text: &str| Screen::warn(&format!("warning: {}\n", clean::line(text)))));
+    if screen.can_ask {
+        options.ask = Some(Arc::new(|what: &str| {
+            let prompt = format!("{}: ", clean::line(what));
+            rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
+        }));
+    }
+    options
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+}
+
+fn user() -> String {
+    let told = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
+    told("USER")
+        .or_else(|| told("LOGNAME"))
+        .or_else(|| first_line_of("id", "-un"))
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// `user@machine`, as hosts remember who acted.
+pub(super) fn who() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    let machine = machine.filter(|name| !name.is_empty()).or_else(|| first_line_of("uname", "-n"));
+    format!("{}@{}", user(), machine.unwrap_or_else(|| "unknown".to_owned()))
+}
+
+fn first_line_of(program: &str, argument: &str) -> Option<String> {
+    let output = std::process::Command::new(program).arg(argument).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().next().map(str::to_owned).filter(|line| !line.is_empty())
+}

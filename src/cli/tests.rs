@@ -1,0 +1,67 @@
+//! The command line as a whole: what it takes, what it refuses, what is documented.
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, String> {
+    let words = std::iter::once("snowmelt").chain(line.split_whitespace());
+    Cli::try_parse_from(words).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn what_people_type_is_understood() {
+    for line in [
+        "plan",
+        "plan -l web*,!web003 --set nginx.workers=4 --only nginx/file:/etc/x#mode --tags a,b",
+        "apply --yes --parallel 5 --timeout 10m --restart nginx/service:nginx --older",
+        "verify --report junit=a.xml --report json=- --report text",
+        "--color never -q verify --project x",
+        "run -l web -- uptime -p",
+        "hosts --limit group:web --limit !web003",
+        "explain file",
+        "init servers",
+        "demo",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    for line in [
+        "",
+        "aply",
+        "run -l web",
+        "run uptime",
+        "plan --parallel 0",
+        "plan --timeout soon",
+        "plan --report pdf",
+        "plan --color sometimes",
+        "verify --restart x",
+        "plan --yes",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn every_verb_and_flag_is_documented() {
+    let docs = include_str!("../../docs/cli.md");
+    let command = Cli::command();
+    for verb in command.get_subcommands() {
+        let name = verb.get_name();
+        assert!(docs.contains(&format!("### snowmelt {name}\n")), "docs/cli.md has no section for {name}");
+        for argument in verb.get_arguments().chain(command.get_arguments()) {
+            let Some(long) = argument.get_long().filter(|long| *long != "help" && *long != "version") else { continue };
+            assert!(docs.contains(&format!("`--{long}")), "docs/cli.md does not mention --{long} ({name})");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Declared × observed → verdicts. Pure; the same for plan, apply and verify.
+//!
+//! A verdict never says more than what was read: what could not be told is unknown with its reason, what depends on something
+//! that is not there yet is undecided and names what may provide it.
+
+mod compare;
+mod current;
+mod diff;
+mod matcher;
+mod verdict;
+
+pub use diff::unified;
+pub use verdict::{Judged, judge};

@@ -1,0 +1,333 @@
+//! One host: every resource of its catalog gets its verdict.
+
+use std::collections::BTreeMap;
+
+use super::compare::{Comparison, compare};
+use super::current::{Stale, stale};
+use super::diff;
+use crate::base::clean;
+use crate::catalog::Catalog;
+use crate::observe::{FileReading, Memory, Observations};
+use crate::resource::result::{AttributeResult, Verdict};
+use crate::resource::{Existence, Need, Refresh, Resource, State, Want};
+
+/// What is held of one resource.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Of the resource as a whole.
+    pub verdict: Verdict,
+    /// Of each attribute that was declared; `state` first where it says something.
+    pub attributes: Vec<AttributeResult>,
+    /// Names of the attributes that differ, or that are undecided.
+    pub differs: Vec<&'static str>,
+    /// That it does not run its current configuration.
+    pub stale: Option<Stale>,
+    /// What it will be refreshed for if this run acts: a watched resource that is due.
+    pub follows: Option<(Refresh, usize)>,
+}
+
+impl Judged {
+    /// Whether something is to be done about it (or may be, once it is decided).
+    pub fn is_due(&self) -> bool {
+        self.verdict.is_wrong() || matches!(self.verdict, Verdict::Undecided { .. })
+    }
+}
+
+/// Judges every resource, in order.
+pub fn judge(catalog: &Catalog, observations: &Observations) -> Vec<Judged> {
+    let memory = observations.memory.as_ref().ok();
+    let mut judged: Vec<Judged> = Vec::with_capacity(catalog.resources.len());
+    for (index, resource) in catalog.resources.iter().enumerate() {
+        let one = judge_one(catalog, index, resource, observations, memory, &judged);
+        judged.push(one);
+    }
+    explain_staleness(catalog, &mut judged);
+    judged
+}
+
+fn judge_one(
+    catalog: &Catalog,
+    index: usize,
+    resource: &Resource,
+    observations: &Observations,
+    memory: Option<&Memory>,
+    earlier: &[Judged],
+) -> Judged {
+    let context = Context { catalog, resource, memory, earlier };
+    let mut one =
+        Judged { verdict: Verdict::InSync, attributes: Vec::new(), differs: Vec::new(), stale: None, follows: None };
+    if let Some(why) = &resource.blocked {
+        one.verdict = Verdict::Unknown(why.clone());
+        return one;
+    }
+    if !resource.is_check && !resource.kind.is_observable(resource) {
+        one.verdict = Verdict::NotObservable;
+        return one;
+    }
+    match resource.kind.edits(resource) {
+        Some(path) => context.judge_edit(&mut one, path, observations.files.get(path)),
+        None => context.judge_readings(&mut one, observations, index),
+    }
+    if !resource.is_check {
+        context.judge_change_watch(&mut one, &observations.watched[index]);
+        context.judge_guard(&mut one);
+        let runs = observations.observed[index].runs.as_ref();
+        match stale(resource, &observations.watched[index], runs, memory) {
+            Ok(None) => {}
+            Ok(Some(stale)) => {
+                let verdict = if stale.is_ours { Verdict::Pending } else { Verdict::Drifted };
+                one.add("current", verdict, "the configuration on disk", &stale.why, None);
+                one.stale = Some(stale);
+            }
+            Err(why) => one.add("current", Verdict::Unknown(why), "the configuration on disk", "", None),
+        }
+    }
+    one.verdict = overall(&one.attributes);
+    one
+}
+
+struct Context<'a> {
+    catalog: &'a Catalog,
+    resource: &'a Resource,
+    memory: Option<&'a Memory>,
+    earlier: &'a [Judged],
+}
+
+impl Context<'_> {
+    fn judge_edit(&self, one: &mut Judged, path: &str, reading: Option<&FileReading>) {
+        let edit = |old: Option<&str>| self.resource.kind.edit(self.resource, old);
+        let want = match self.resource.state {
+            State::Present => "present",
+            State::Absent => "absent",
+        };
+        let old = match reading {
+            Some(FileReading::Content(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => Some(text),
+                Err(_) => {
+                    return one.add("state", Verdict::Unknown(format!("{path} is not UTF-8 text")), want, "", None);
+                }
+            },
+            Some(FileReading::Absent) => None,
+            Some(FileReading::NoFolder) => {
+                let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
+                let verdict = self.unready(&Need::Parent(folder));
+                return one.add("state", verdict, want, "no such folder", None);
+            }
+            Some(FileReading::Unknown(why)) => {
+                return one.add("state", Verdict::Unknown(format!("{path}: {why}")), want, "", None);
+            }
+            None => return one.add("state", Verdict::Unknown(format!("{path} was not read")), want, "", None),
+        };
+        match edit(old) {
+            Ok(new) if new == old.unwrap_or_default() => one.add("state", Verdict::InSync, want, want, None),
+            Ok(new) => match edit(Some(&new)) {
+                Ok(again) if again == new => {
+                    let diff = diff::unified(path, old.unwrap_or_default().as_bytes(), new.as_bytes());
+                    let diff = (!self.resource.sensitive).then_some(diff);
+                    one.add("state", self.wrong("state"), want, "otherwise", diff);
+                }
+                _ => {
+                    let why = "its own result would be edited again; make `match` match the text it writes".to_owned();
+                    one.add("state", Verdict::Unknown(why), want, "", None);
+                }
+            },
+            Err(_) if old.is_none() => {
+                let verdict = self.unready(&Need::File(path.to_owned()));
+                one.add("state", verdict, want, "no such file", None);
+            }
+            Err(why) => one.add("state", Verdict::Unknown(why), want, "", None),
+        }
+    }
+
+    fn judge_readings(&self, one: &mut Judged, observations: &Observations, index: usize) {
+        let observed = &observations.observed[index];
+        let table = self.resource.kind.table();
+        let want = match self.resource.state {
+            State::Present => "present",
+            State::Absent => "absent",
+        };
+        match (&observed.existence, self.resource.state) {
+            (Existence::Unknown(why), _) => return one.add("state", Verdict::Unknown(why.clone()), want, "", None),
+            (Existence::Unready(need), _) => {
+                return one.add("state", self.unready(need), want, &need.to_string(), None);
+            }
+            (Existence::Absent, State::Present) => {
+                return one.add("state", self.wrong("state"), want, "absent", None);
+            }
+            (Existence::Absent, State::Absent) => return one.add("state", Verdict::InSync, want, "absent", None),
+            (Existence::Present, State::Absent) => {
+                return one.add("state", self.wrong("state"), want, "present", None);
+            }
+            (Existence::Present, State::Present) => {
+                if table.has_state || self.resource.compared().next().is_none() {
+                    one.add("state", Verdict::InSync, want, "present", None);
+                }
+            }
+        }
+        for (attribute, want) in self.resource.compared() {
+            let compared = compare(self.resource, attribute, want, observed);
+            let verdict = match compared.comparison {
+                Comparison::Same => Verdict::InSync,
+                Comparison::Differs => self.wrong(attribute.name),
+                Comparison::Unready(need) => self.unready(&need),
+                Comparison::Unknown(why) => Verdict::Unknown(why),
+            };
+            let hidden = self.is_hidden(want);
+            let shown = |text: String| if hidden && !text.is_empty() { "***".to_owned() } else { text };
+            one.add(attribute.name, verdict, &shown(compared.want), &shown(compared.got), None);
+        }
+    }
+
+    /// A command that runs when something changes: due while what it watches is not what it last ran for.
+    fn judge_change_watch(&self, one: &mut Judged, watched: &[Option<crate::observe::Watched>]) {
+        let mut seen = Vec::new();
+        for (watch, watched) in self.resource.watches.iter().zip(watched) {
+            if watch.refresh != Refresh::Run {
+                continue;
+            }
+            // What it watches is about to change: then so is the answer.
+            if let Some(member) =
+                watch.members.iter().rev().find(|member| self.earlier.get(**member).is_some_and(Judged::is_due))
+            {
+                let after = self.catalog.resources[*member].address.clone();
+                one.set_state(Verdict::Undecided { after, why: format!("{} may change", watch.target) }, "done", "");
+                return;
+            }
+            match watched {
+                Some(watched) => seen.push(watched),
+                None => {
+                    return one.set_state(Verdict::Unknown(format!("{} could not be read", watch.target)), "done", "");
+                }
+            }
+        }
+        if seen.is_empty() {
+            return;
+        }
+        let digest = crate::observe::Watched::digest(seen).to_string();
+        let ran = self.memory.and_then(|memory| memory.ran.get(&self.resource.address.to_string()));
+        if ran != Some(&digest) {
+            one.set_state(self.wrong("state"), "done for what it watches", "not done since that changed");
+        }
+    }
+
+    /// What a user's guard said may be different once something earlier has been applied.
+    fn judge_guard(&self, one: &mut Judged) {
+        if self.resource.kind.probes(self.resource).is_empty() {
+            return;
+        }
+        if let Some(nearest) = (0..self.earlier.len()).rev().find(|index| self.earlier[*index].is_due()) {
+            let after = self.catalog.resources[nearest].address.clone();
+            one.set_state(
+                Verdict::Undecided { after, why: "its guard may answer otherwise then".to_owned() },
+                "done",
+                "",
+            );
+        }
+    }
+
+    /// What a deviation of this attribute is called.
+    fn wrong(&self, attribute: &str) -> Verdict {
+        if self.resource.is_check {
+            return Verdict::Failed;
+        }
+        let Some(memory) = self.memory else { return Verdict::Drifted };
+        let Some(applied) = memory.applied.get(&self.resource.address.to_string()) else { return Verdict::Pending };
+        let declared = self.resource.digest_of(attribute).map(|digest| digest.short());
+        if applied.attributes.get(attribute) == declared.as_ref() { Verdict::Drifted } else { Verdict::Pending }
+    }
+
+    /// Undecided if something earlier that is due may provide what is missing, else unknown.
+    fn unready(&self, need: &Need) -> Verdict {
+        let provider = (0..self.earlier.len()).rev().find(|index| {
+            let resource = &self.catalog.resources[*index];
+            self.earlier[*index].is_due() && !resource.is_check && resource.kind.provides(resource, need)
+        });
+        match provider {
+            Some(index) if !self.resource.is_check => {
+                Verdict::Undecided { after: self.catalog.resources[index].address.clone(), why: need.to_string() }
+            }
+            _ => Verdict::Unknown(need.to_string()),
+        }
+    }
+
+    fn is_hidden(&self, want: &Want) -> bool {
+        self.resource.sensitive
+            || match want {
+                Want::Exactly(value) => value.is_secret(),
+                Want::Content(content) => content.sensitive,
+                Want::Matches(_) => false,
+            }
+    }
+}
+
+impl Judged {
+    fn add(&mut self, name: &'static str, verdict: Verdict, want: &str, got: &str, diff: Option<String>) {
+        if verdict.is_wrong() || matches!(verdict, Verdict::Undecided { .. }) {
+            self.differs.push(name);
+        }
+        let (want, got) = (clean::shorten(want, 500).into_owned(), clean::shorten(got, 500).into_owned());
+        self.attributes.push(AttributeResult { name: name.to_owned(), verdict, want, got, diff });
+    }
+
+    /// Replaces what is held of the state.
+    fn set_state(&mut self, verdict: Verdict, want: &str, got: &str) {
+        self.attributes.retain(|attribute| attribute.name != "state");
+        self.differs.retain(|name| *name != "state");
+        self.add("state", verdict, want, got, None);
+    }
+}
+
+/// The verdict of a resource: that of its worst attribute. Known deviations come before what could not be told, so that they
+/// are acted on and seen.
+fn overall(attributes: &[AttributeResult]) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::InSync => 0,
+        Verdict::NotObservable => 1,
+        Verdict::Unknown(_) => 2,
+        Verdict::Undecided { .. } => 3,
+        Verdict::Pending => 4,
+        Verdict::Drifted => 5,
+        Verdict::Failed => 6,
+    };
+    attributes
+        .iter()
+        .map(|attribute| &attribute.verdict)
+        .max_by_key(|verdict| rank(verdict))
+        .cloned()
+        .unwrap_or(Verdict::InSync)
+}
+
+/// A watched file that is itself not as declared explains why its service is not current: one finding, not two. The service is
+/// refreshed when the file is put right.
+fn explain_staleness(catalog: &Catalog, judged: &mut [Judged]) {
+    let mut due_paths: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, resource) in catalog.resources.iter().enumerate().filter(|(index, _)| judged[*index].is_due()) {
+        if let Some(path) = resource.kind.path(resource).or_else(|| resource.kind.edits(resource)) {
+            due_paths.insert(path, index);
+        }
+    }
+    for (index, resource) in catalog.resources.iter().enumerate() {
+        let members = resource.watches.iter().filter(|watch| watch.refresh != Refresh::Run);
+        let due = members.flat_map(|watch| watch.members.iter().map(move |member| (watch.refresh, *member)));
+        judged[index].follows = due.filter(|(_, member)| judged[*member].is_due()).max();
+        let is_explained = judged[index].stale.as_ref().is_some_and(|stale| {
+            !stale.is_ours
+                && !stale.names.is_empty()
+                && judged[index].follows.is_some()
+                && stale.names.iter().all(|name| is_explained_by(&due_paths, name))
+        });
+        if is_explained {
+            judged[index].stale = None;
+            judged[index].attributes.retain(|attribute| attribute.name != "current");
+            judged[index].differs.retain(|name| *name != "current");
+            judged[index].verdict = overall(&judged[index].attributes);
+        }
+    }
+}
+
+/// Whether something that is due stands behind the name: the thing itself, or, as a folder's time changes with its entries,
+/// something in it.
+fn is_explained_by(due_paths: &BTreeMap<&str, usize>, name: &str) -> bool {
+    let is_inside = |path: &&str| path.rsplit_once('/').is_some_and(|(folder, _)| folder == name);
+    due_paths.contains_key(name) || due_paths.keys().any(is_inside)
+}

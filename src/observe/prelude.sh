@@ -1,0 +1,95 @@
+# The functions every observation script begins with. POSIX sh; read-only but for one scratch folder in memory.
+# `b` and `e` print the marks of a frame; MEMORY, PROJECT and HOST name the folder in which the host remembers.
+
+LC_ALL=C TZ=UTC
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+export LC_ALL TZ PATH
+unset CDPATH ENV BASH_ENV
+IFS=' 	
+'
+umask 077
+UID_=$(id -u)
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+state_folder() {
+	if [ -n "$MEMORY" ]; then
+		S=$MEMORY
+	elif [ "$UID_" = 0 ]; then
+		S=/var/lib/snowmelt
+	else
+		S=${XDG_STATE_HOME:-$HOME/.local/state}/snowmelt
+	fi
+	S=$S/$PROJECT/$HOST
+}
+
+# memory: who we are, what the host remembers, how the last run that acted ended.
+memory() {
+	state_folder
+	b host
+	echo "uid $UID_"
+	read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id && echo "boot $boot"
+	echo "now $(date +%s)"
+	e host 0
+	for part in record run; do
+		b $part
+		if [ -r "$S/$part" ]; then
+			cat "$S/$part"
+			e $part $?
+		elif [ -e "$S/$part" ] || { [ -d "$S" ] && [ ! -x "$S" ]; }; then
+			e $part 4
+		else
+			e $part 1
+		fi
+	done
+	b lock
+	if [ -r "$S/lock" ] && have flock; then
+		if flock -n -s "$S/lock" true; then echo free; else echo held; fi
+	fi
+	e lock 0
+}
+
+# slurp PATH: the content of a regular file of at most 1 MiB.
+# Status 1: no such file. 2: not a regular file. 3: larger. 4: may not be read. 5: its folder does not exist.
+slurp() {
+	if [ -L "$1" ]; then return 2; fi
+	if [ -f "$1" ]; then
+		[ -r "$1" ] || return 4
+		[ "$(wc -c <"$1")" -le 1048576 ] || return 3
+		cat <"$1" || return 4
+		return 0
+	fi
+	[ -e "$1" ] && return 2
+	folder=${1%/*}
+	[ -d "${folder:-/}" ] && [ -x "${folder:-/}" ] && return 1
+	while [ -n "$folder" ] && [ ! -e "$folder" ]; do folder=${folder%/*}; done
+	[ -x "${folder:-/}" ] || return 4
+	return 5
+}
+
+# scratch: a private folder in memory, gone when the script ends.
+scratch() {
+	for base in /run "$XDG_RUNTIME_DIR" /dev/shm /tmp; do
+		[ -n "$base" ] && [ -d "$base" ] && [ -w "$base" ] || continue
+		D=$(mktemp -d "$base/snowmelt.XXXXXX" 2>/dev/null) && break
+	done
+	[ -n "$D" ] || return 1
+	trap 'rm -rf "$D"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	probes_in "$D"
+}
+
+# report ID: the frames of a probe.
+report() {
+	b "p$1s"
+	cat "$D/$1.s" 2>/dev/null
+	e "p$1s" 0
+	b "p$1o"
+	cat "$D/$1.out" 2>/dev/null
+	e "p$1o" 0
+	b "p$1e"
+	cat "$D/$1.err" 2>/dev/null
+	e "p$1e" 0
+}

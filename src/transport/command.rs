@@ -1,0 +1,236 @@
+//! The text that a login shell is given: how a program becomes one line that every shell reads the same way, how another
+//! user is become, and how "it was refused" is told from "the program failed".
+//!
+//! The login shell may be bash, dash, zsh, fish or csh. They agree on single quotes only while the quoted text holds no
+//! quote, no backslash pair, no `!` and no line end; a program that holds any is sent encoded.
+//!
+//! Before the program starts, `sh` writes a mark to standard error. Without the mark it was somebody else who ended: `sudo`
+//! that refused, a login shell that is `nologin`, a forced command. The mark is written so that the command line itself,
+//! which `sudo` repeats when it refuses, does not contain it.
+
+use crate::base::{clean, quote};
+use crate::catalog::connection::{BecomeMethod, Connection};
+
+use super::{Failure, Phase};
+
+/// Whom to become, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Elevation {
+    /// Nobody else.
+    Stay,
+    /// Another user.
+    Become {
+        /// By which program.
+        method: BecomeMethod,
+        /// Whom.
+        user: String,
+    },
+}
+
+impl Elevation {
+    /// What the settings ask for, for somebody who logged in as `login`: becoming oneself is nothing to do.
+    pub(crate) fn of(connection: &Connection, login: &str) -> Self {
+        let user = connection.become_user.as_deref().unwrap_or("root");
+        if !connection.become_other || user == login {
+            return Self::Stay;
+        }
+        Self::Become { method: connection.become_method.unwrap_or(BecomeMethod::Sudo), user: user.to_owned() }
+    }
+}
+
+/// A line for a login shell, and the marks to expect of it.
+pub(crate) struct Command {
+    /// The line.
+    pub(crate) line: String,
+    /// Written to standard error, with a line end, just before the program starts.
+    pub(crate) mark: String,
+    elevation: Elevation,
+}
+
+impl Command {
+    /// The line that runs `program`.
+    ///
+    /// # Errors
+    /// A NUL in the program or the user, which no command line can hold.
+    pub(crate) fn new(program: &str, elevation: &Elevation) -> Result<Self, String> {
+        let nonce = nonce();
+        if program.contains('\0') {
+            return Err("a program cannot contain a NUL byte".to_owned());
+        }
+        let text = for_any_shell(&format!("echo snowmelt-began-\"\"{nonce} >&2; {program}"));
+        let text = quote::always(&text);
+        let line = match elevation {
+            Elevation::Stay => format!("exec sh -c {text}"),
+            Elevation::Become { method, user } => {
+                let user = word(user)?;
+                match method {
+                    BecomeMethod::Sudo => format!("exec sudo -n -u {user} -- sh -c {text}"),
+                    BecomeMethod::Su => format!("exec su -s /bin/sh -c {text} {user}"),
+                    BecomeMethod::Doas => format!("exec doas -n -u {user} sh -c {text}"),
+                }
+            }
+        };
+        Ok(Self { line, mark: format!("snowmelt-began-{nonce}"), elevation: elevation.clone() })
+    }
+
+    /// Why the program did not start, when its mark never came: `status` is how the login shell, or what it ran, ended.
+    pub(crate) fn refused(&self, status: &str, stderr: &[u8]) -> Failure {
+        let said = String::from_utf8_lossy(stderr);
+        let shown = clean::lines(said.trim());
+        let shown = clean::shorten(&shown, 400).replace('\n', "; ");
+        let said_it = if shown.is_empty() { "and said nothing".to_owned() } else { format!("and said: {shown}") };
+        match &self.elevation {
+            Elevation::Stay => Failure::new(
+                Phase::Execute,
+                format!("the login shell ended with {status} before the program began, {said_it}"),
+            )
+            .hint("look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given"),
+            Elevation::Become { method, user } => {
+                let tool = tool(*method);
+                let failure = Failure::new(Phase::Become, format!("{tool} did not make us {user} ({status}), {said_it}"));
+                failure.hint(advice(*method, user, &said))
+            }
+        }
+    }
+}
+
+/// The name of the program that makes somebody else of us.
+fn tool(method: BecomeMethod) -> &'static str {
+    match method {
+        BecomeMethod::Sudo => "sudo",
+        BecomeMethod::Su => "su",
+        BecomeMethod::Doas => "doas",
+    }
+}
+
+/// What to do, from what the tool said. It speaks the host's language, so an unknown message gets the general answer.
+fn advice(method: BecomeMethod, user: &str, said: &str) -> String {
+    let tool = tool(method);
+    let has = |text: &str| said.contains(text);
+    if has("not found") || has("No such file") {
+        return format!("install {tool} on the host, or set become_method, or log in as {user} with become: false");
+    }
+    if has("must have a tty") {
+        return "sudoers has requiretty: add `Defaults:LOGIN !requiretty` for the login user".to_owned();
+    }
+    if has("password is required") || has("terminal is required") || has("Authorization required") {
+        return format!("allow it without a password (sudoers: `LOGIN ALL=({user}) NOPASSWD: ALL`)");
+    }
+    if has("not allowed") || has("not in the sudoers") || has("not permitted") {
+        return format!("sudoers must let the login user run `sh` as {user}: `LOGIN ALL=({user}) NOPASSWD: ALL`");
+    }
+    if has("unknown user") {
+        return format!("there is no user {user} on the host: look at become_user");
+    }
+    format!("log in and try `{tool}` by hand")
+}
+
+/// Text in which no shell finds anything special between single quotes. It is itself when it is harmless, else a text that
+/// decodes and runs it.
+fn for_any_shell(program: &str) -> String {
+    let harmless = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && !matches!(byte, b'\'' | b'\\' | b'!');
+    if program.bytes().all(harmless) {
+        return program.to_owned();
+    }
+    let mut encoded = String::with_capacity(program.len() * 2);
+    for byte in program.bytes() {
+        // Inside the double quotes of the decoder these are special as well.
+        if harmless(byte) && !matches!(byte, b'"' | b'$' | b'`') {
+            encoded.push(byte as char);
+        } else {
+            encoded.push_str(&format!("\\0{byte:03o}"));
+        }
+    }
+    format!("eval \"$(printf %b \"{encoded}\")\"")
+}
+
+/// A user name as one word of any shell.
+fn word(user: &str) -> Result<String, String> {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "_-.@$".contains(c);
+    if user.is_empty() || user.starts_with('-') || !user.chars().all(harmless) {
+        return Err(format!("`{}` is no user name", clean::line(user)));
+    }
+    Ok(quote::always(user))
+}
+
+/// 128 random bits as text.
+pub(crate) fn nonce() -> String {
+    let mut bytes = [0u8; 16];
+    // Without randomness the mark is only guessable, and a host that forges it lies about itself alone.
+    let _ = getrandom::fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sudo() -> Elevation {
+        Elevation::Become { method: BecomeMethod::Sudo, user: "root".to_owned() }
+    }
+
+    #[test]
+    fn the_line_is_plain_where_it_can_be() {
+        let command = Command::new("cat \"$HOME/x\"", &Elevation::Stay).unwrap();
+        assert!(command.line.starts_with("exec sh -c 'echo snowmelt-began-\"\""), "{}", command.line);
+        assert!(command.line.ends_with("; cat \"$HOME/x\"'"), "{}", command.line);
+        assert!(!command.line.contains(&command.mark), "sudo repeats the line when it refuses");
+    }
+
+    #[test]
+    fn nothing_that_a_login_shell_reads_differently_remains() {
+        let command = Command::new("printf '%s\\n' \"a!b\"\nexit 3 # ü", &sudo()).unwrap();
+        let inner = command.line.strip_prefix("exec sudo -n -u 'root' -- sh -c '").unwrap().strip_suffix('\'').unwrap();
+        assert!(!inner.contains(['\'', '!', '\n']), "{inner}");
+        assert!(inner.is_ascii() && !inner.contains("\\\\"), "{inner}");
+    }
+
+    #[test]
+    fn becoming_oneself_is_nothing_to_do() {
+        let wanted = Connection { become_other: true, ..Connection::default() };
+        assert_eq!(Elevation::of(&wanted, "root"), Elevation::Stay);
+        assert_eq!(Elevation::of(&wanted, "deploy"), sudo());
+        assert_eq!(Elevation::of(&Connection::default(), "deploy"), Elevation::Stay);
+    }
+
+    #[test]
+    fn what_no_command_line_can_hold_is_refused() {
+        assert!(Command::new("a\0b", &Elevation::Stay).is_err());
+        for user in ["", "-x", "a b", "a'b", "a\nb", "ü"] {
+            let elevation = Elevation::Become { method: BecomeMethod::Su, user: user.to_owned() };
+            assert!(Command::new("true", &elevation).is_err(), "{user:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let command = Command::new("true", &sudo()).unwrap();
+        for (said, hint) in [
+            ("sudo: a password is required", "NOPASSWD"),
+            ("bash: exec: sudo: not found", "install sudo"),
+            ("sudo: sorry, you must have a tty to run sudo", "requiretty"),
+            ("Sorry, user x is not allowed to execute '/bin/sh' as root on y.", "sudoers"),
+            ("sudo: unknown user zoe", "become_user"),
+            ("\u{1b}[31mnein", "by hand"),
+        ] {
+            let failure = command.refused("exit status 1", said.as_bytes());
+            assert_eq!(failure.phase, Phase::Become);
+            assert!(failure.before_anything_ran && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
+            assert!(!failure.message.contains('\u{1b}'));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn a_real_shell_runs_what_was_meant(text in "[^\0]{0,40}") {
+            let program = format!("printf %s {}; exit 7", quote::sh(&text));
+            let command = Command::new(&program, &Elevation::Stay).unwrap();
+            let out = std::process::Command::new("sh").arg("-c").arg(&command.line).output().unwrap();
+            prop_assert_eq!(String::from_utf8_lossy(&out.stdout), text);
+            prop_assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{}\n", command.mark));
+            prop_assert_eq!(out.status.code(), Some(7));
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Bytes to a host and back: over SSH, or to a shell on this machine.
+//!
+//! [`Transports`] is shared by a whole run and opens a [`Session`] per host; a session runs shell texts, one per channel, and
+//! hands back what they printed and how they ended. Nothing here knows what a resource, a script's answer or a verdict is,
+//! and nothing here decides whether to try again once a program may have started.
+//!
+//! What a host sends is hostile: banners, prompts and disconnect messages are cleaned before they stand in a message, sizes
+//! are bounded, every wait has a deadline. A connection that ends without an exit status is [`End::Lost`], never a failure
+//! of the program: it may still run.
+
+mod bounded;
+mod command;
+mod conversation;
+mod known_hosts;
+mod local;
+mod ssh;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+use crate::catalog::connection::{Connection, TransportKind};
+
+/// One host: its name in the inventory and how to reach it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its name in the inventory, which is also what stands in messages.
+    pub name: String,
+    /// How to reach it.
+    pub connection: Connection,
+}
+
+/// Asks the person at the terminal for a secret; the text says for what. `None`: they gave none.
+pub type Ask = Arc<dyn Fn(&str) -> Option<Zeroizing<String>> + Send + Sync>;
+
+/// Takes a warning that does not stop anything; each is given once per run.
+pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What the transport may use of the world around it: it reads no environment by itself.
+#[derive(Clone)]
+pub struct TransportOptions {
+    /// Home folder of whoever runs this: keys and known hosts are below `.ssh` in it.
+    pub home: PathBuf,
+    /// Login name of whoever runs this: the default user for SSH, as in ssh.
+    pub user: String,
+    /// The agent's socket (`SSH_AUTH_SOCK`).
+    pub auth_sock: Option<PathBuf>,
+    /// How to ask for a passphrase or a password; `None` where there is no terminal.
+    pub ask: Option<Ask>,
+    /// Where warnings go.
+    pub warn: Option<Warn>,
+    /// The `ssh` program that resolves `ssh_config` (`ssh -G`); `None`: the built-in reader does, with a warning about
+    /// what it does not understand.
+    pub ssh_program: Option<PathBuf>,
+    /// Another file than `~/.ssh/config`, as `ssh -F`.
+    pub ssh_config: Option<PathBuf>,
+    /// How long connecting may take until the host has proven who it is, where neither inventory nor `ssh_config` says.
+    pub connect_timeout: Duration,
+    /// How long the host may take to answer each step of a login.
+    pub login_timeout: Duration,
+    /// How many logins to one address may be under way at once: sshd drops connections beyond its `MaxStartups` (10).
+    pub logins_per_endpoint: usize,
+}
+
+impl TransportOptions {
+    /// The defaults, for the person called `user` who lives in `home`: no agent, nobody to ask, `ssh` found by its name.
+    pub fn new(home: PathBuf, user: &str) -> Self {
+        Self {
+            home,
+            user: user.to_owned(),
+            auth_sock: None,
+            ask: None,
+            warn: None,
+            ssh_program: Some(PathBuf::from("ssh")),
+            ssh_config: None,
+            connect_timeout: Duration::from_secs(15),
+            login_timeout: Duration::from_secs(30),
+            logins_per_endpoint: 8,
+        }
+    }
+}
+
+/// What one run shares between its hosts: settings looked up, keys unlocked, passwords asked. A clone is the same thing.
+#[derive(Clone)]
+pub struct Transports {
+    shared: Arc<Shared>,
+}
+
+/// Everything that is asked, read or limited once per run.
+pub(crate) struct Shared {
+    pub(crate) options: TransportOptions,
+    pub(crate) ssh: ssh::Run,
+    warned: Mutex<HashSet<String>>,
+}
+
+impl Shared {
+    /// Gives a warning, unless it was given before.
+    pub(crate) fn warn(&self, text: &str) {
+        let fresh = self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
+        if let Some(warn) = self.options.warn.as_ref().filter(|_| fresh) {
+            warn(text);
+        }
+    }
+}
+
+impl Transports {
+    /// A run's transports. Nothing is read or connected yet.
+    pub fn new(options: TransportOptions) -> Self {
+        Self { shared: Arc::new(Shared { options, ssh: ssh::Run::default(), warned: Mutex::default() }) }
+    }
+
+    /// Opens a session with a host: for SSH connected, its key verified, logged in; on this machine nothing to do yet.
+    ///
+    /// # Errors
+    /// What stopped it, by phase. No program has run on the host then.
+    pub async fn connect(&self, endpoint: &Endpoint) -> Result<Session, Failure> {
+        let connection = &endpoint.connection;
+        let (kind, user) = match connection.transport {
+            TransportKind::Local => (Kind::Local, self.shared.options.user.clone()),
+            TransportKind::Ssh => {
+                let link = ssh::connect(&self.shared, endpoint).await?;
+                let user = link.user().to_owned();
+                (Kind::Ssh(Box::new(link)), user)
+            }
+        };
+        let elevation = command::Elevation::of(connection, &user);
+        Ok(Session { name: endpoint.name.clone(), kind, elevation, channels: 0 })
+    }
+}
+
+/// An open session with one host.
+pub struct Session {
+    name: String,
+    kind: Kind,
+    elevation: command::Elevation,
+    channels: usize,
+}
+
+enum Kind {
+    Local,
+    Ssh(Box<ssh::Link>),
+}
+
+/// One program to run on a host.
+pub struct Exec<'a> {
+    /// POSIX shell text, run by `sh -c` as the user to become. It reaches `sh` unchanged whatever the login shell is.
+    pub program: &'a str,
+    /// What it reads from its standard input, which is then closed.
+    pub input: Bytes,
+    /// Given up after no byte went either way for this long.
+    pub idle: Duration,
+    /// Given up after this long in all.
+    pub deadline: Duration,
+    /// How many bytes of its standard output are kept.
+    pub limit: usize,
+    /// Sees its standard output, up to `limit`, as it arrives.
+    pub on_output: Option<&'a mut (dyn FnMut(&[u8]) + Send)>,
+}
+
+/// What a program printed and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its standard output, at most the limit asked for.
+    pub stdout: Vec<u8>,
+    /// Its standard error: the first and the last 32 KiB.
+    pub stderr: Vec<u8>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this status.
+    Exit(u32),
+    /// Killed by this signal (`TERM`, `KILL`, …).
+    Signal(String),
+    /// The connection ended, and why: the program may still run.
+    Lost(String),
+    /// Given up: nothing came or went for too long. It may still run.
+    IdleTimeout,
+    /// Given up: it took too long in all. It may still run.
+    Deadline,
+    /// Its output was larger than the limit. It may still run.
+    TooMuch,
+}
+
+impl Session {
+    /// Runs one shell text on the host in one channel: sends the input, closes it, reads output and errors as they come.
+    ///
+    /// # Errors
+    /// The program did not start: no channel, the login shell or `sudo` refused. Whatever happened once it had started is
+    /// in the answer's [`End`].
+    pub async fn exec(&mut self, exec: Exec<'_>) -> Result<Answer, Failure> {
+        let command = command::Command::new(exec.program, &self.elevation)
+            .map_err(|message| Failure::new(Phase::Execute, format!("{}: {message}", self.name)))?;
+        self.channels += 1;
+        let outcome = match &mut self.kind {
+            Kind::Local => local::run(&command, exec).await,
+            Kind::Ssh(link) => link.run(&command, exec).await,
+        };
+        outcome.map_err(|failure| failure.on(&self.name))
+    }
+
+    /// How many channels were opened so far, which is how many programs were run or refused.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Says goodbye. Dropping a session ends it as well, without telling the host.
+    pub async fn close(self) {
+        if let Kind::Ssh(link) = self.kind {
+            link.close().await;
+        }
+    }
+}
+
+/// Why a host could not be reached, or a program not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{phase}: {message}")]
+pub struct Failure {
+    /// How far it came.
+    pub phase: Phase,
+    /// What went wrong, host included; safe to show.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether nothing can have run on the host.
+    pub before_anything_ran: bool,
+}
+
+impl Failure {
+    /// A failure before anything ran.
+    pub(crate) fn new(phase: Phase, message: impl Into<String>) -> Self {
+        Self { phase, message: message.into(), hint: None, before_anything_ran: true }
+    }
+
+    /// With what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the host's name at the front of the message, unless it is there already.
+    fn on(mut self, name: &str) -> Self {
+        if !self.message.starts_with(name) {
+            self.message = format!("{name}: {}", self.message);
+        }
+        self
+    }
+}
+
+/// The steps from a name to a running program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Settings and addresses are looked up.
+    Resolve,
+    /// A TCP connection is made.
+    Connect,
+    /// Versions and keys are exchanged.
+    Handshake,
+    /// The host proves who it is.
+    HostKey,
+    /// We prove who we are.
+    Authenticate,
+    /// Another user is become.
+    Become,
+    /// The program is started.
+    Execute,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Handshake => "handshake",
+            Self::HostKey => "host key",
+            Self::Authenticate => "authenticate",
+            Self::Become => "become",
+            Self::Execute => "execute",
+        })
+    }
+}

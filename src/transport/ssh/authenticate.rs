@@ -1,0 +1,314 @@
+//! Who we are: keys of the agent and of files, tried in the order ssh tries them, and why none of them was taken.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use russh::client::{AuthResult, Handle};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::{MethodKind, MethodSet};
+
+use super::agent::{self, Agent};
+use super::guard::{Guard, Notebook};
+use super::keys::{KeyFile, show};
+use super::settings::Settings;
+use crate::base::clean;
+use crate::transport::{Failure, Phase, Shared};
+
+/// sshd hangs up after six refusals by default; one is kept back.
+const MOST_TRIES: usize = 5;
+
+/// Logs in to the host that is called `at` in messages.
+///
+/// # Errors
+/// No key was taken: which were tried, which could not be, and what the host would take.
+pub(crate) async fn log_in(
+    shared: &Shared,
+    settings: &Settings,
+    at: &str,
+    handle: &mut Handle<Guard>,
+    notebook: &Notebook,
+) -> Result<(), Failure> {
+    let mut login = Login {
+        shared,
+        settings,
+        at,
+        handle,
+        notebook,
+        tried: Vec::new(),
+        notes: Vec::new(),
+        offered: None,
+        rsa: None,
+    };
+    if login.by_key().await? {
+        return Ok(());
+    }
+    Err(login.refused())
+}
+
+struct Login<'a> {
+    shared: &'a Shared,
+    settings: &'a Settings,
+    at: &'a str,
+    handle: &'a mut Handle<Guard>,
+    notebook: &'a Notebook,
+    /// What the host refused.
+    tried: Vec<String>,
+    /// What could not be offered to it, and why.
+    notes: Vec<String>,
+    /// The methods it would take.
+    offered: Option<MethodSet>,
+    /// How RSA keys may sign for it, once asked; the inner `None` is not at all.
+    rsa: Option<Option<HashAlg>>,
+}
+
+/// Something that can prove who we are.
+enum Candidate {
+    /// An identity of the agent.
+    Held(AgentIdentity),
+    /// A key from a file.
+    Key(Arc<PrivateKey>),
+    /// A key from a file that has to be unlocked.
+    Locked(PathBuf, Option<Arc<PublicKey>>),
+}
+
+impl Login<'_> {
+    /// Tries keys; whether one was taken.
+    async fn by_key(&mut self) -> Result<bool, Failure> {
+        let mut agent = self.agent().await;
+        for (label, candidate) in self.candidates(agent.as_ref()) {
+            if self.tried.len() == MOST_TRIES {
+                self.notes
+                    .push(format!("no more than {MOST_TRIES} keys are tried: name the right one in identity_file"));
+                break;
+            }
+            let taken = match (candidate, agent.as_mut()) {
+                (Candidate::Held(identity), Some(agent)) => self.try_held(&label, agent, identity).await?,
+                (Candidate::Held(_), None) => continue,
+                (Candidate::Key(key), _) => self.try_key(&label, key).await?,
+                (Candidate::Locked(path, public), _) => self.try_locked(&label, path, public).await?,
+            };
+            if taken {
+                return Ok(true);
+            }
+            if self.offered.as_ref().is_some_and(|offered| !offered.contains(&MethodKind::PublicKey)) {
+                break;
+            }
+        }
+        if self.tried.is_empty() {
+            // Only to learn what the host would take.
+            let user = self.settings.user.clone();
+            let asked =
+                tokio::time::timeout(self.shared.options.login_timeout, self.handle.authenticate_none(user)).await;
+            return self.result(None, asked.map(|result| result.map_err(|error| error.to_string())));
+        }
+        Ok(false)
+    }
+
+    async fn agent(&mut self) -> Option<Agent> {
+        let socket = self.settings.agent.as_ref()?;
+        match agent::open(socket, self.handle.agent_session_binding()).await {
+            Ok(agent) => Some(agent),
+            Err(problem) => {
+                self.notes.push(problem);
+                None
+            }
+        }
+    }
+
+    /// What can be tried, in ssh's order: configured keys that the agent holds, its other keys, then files.
+    fn candidates(&mut self, agent: Option<&Agent>) -> Vec<(String, Candidate)> {
+        let files: Vec<(PathBuf, KeyFile)> =
+            self.settings.identity_files.iter().map(|path| (path.clone(), self.shared.ssh.keys.look(path))).collect();
+        let held = agent.map(|agent| agent.identities.as_slice()).unwrap_or_default();
+        let is = |identity: &AgentIdentity, file: &KeyFile| {
+            file.public().is_some_and(|key| key.key_data() == identity.public_key().key_data())
+        };
+        let mut found = Vec::new();
+        let name = |identity: &AgentIdentity| format!("agent key {}", clean::line(identity.comment()));
+        for (_, file) in &files {
+            for identity in held.iter().filter(|identity| is(identity, file)) {
+                found.push((name(identity), Candidate::Held(identity.clone())));
+            }
+        }
+        if !self.settings.identities_only {
+            for identity in held.iter().filter(|identity| !files.iter().any(|(_, file)| is(identity, file))) {
+                found.push((name(identity), Candidate::Held(identity.clone())));
+            }
+        }
+        for (path, file) in files {
+            if held.iter().any(|identity| is(identity, &file)) {
+                continue;
+            }
+            let label = show(&path);
+            match file {
+                KeyFile::Ready(key) => found.push((label, Candidate::Key(key))),
+                KeyFile::Locked(public) => found.push((label, Candidate::Locked(path, public))),
+                KeyFile::Public(_) => self.notes.push(format!("the agent does not hold the key of {label}")),
+                KeyFile::Unusable(why) => self.notes.push(why),
+                // Those that ssh would only look for are not missed.
+                KeyFile::Missing if self.settings.identities_only => self.notes.push(format!("{label} does not exist")),
+                KeyFile::Missing => {}
+            }
+        }
+        found
+    }
+
+    async fn try_key(&mut self, label: &str, key: Arc<PrivateKey>) -> Result<bool, Failure> {
+        let Some(hash) = self.hash_for(label, &key.algorithm()).await? else { return Ok(false) };
+        let key = PrivateKeyWithHashAlg::new(key, hash);
+        let user = self.settings.user.clone();
+        let tried = self.handle.authenticate_publickey(user, key);
+        let tried = tokio::time::timeout(self.shared.options.login_timeout, tried).await;
+        self.result(Some(label), tried.map(|result| result.map_err(|error| error.to_string())))
+    }
+
+    async fn try_held(&mut self, label: &str, agent: &mut Agent, identity: AgentIdentity) -> Result<bool, Failure> {
+        let Some(hash) = self.hash_for(label, &identity.public_key().algorithm()).await? else { return Ok(false) };
+        let user = self.settings.user.clone();
+        let tried = async {
+            match identity {
+                AgentIdentity::PublicKey { key, .. } => {
+                    self.handle.authenticate_publickey_with(user, key, hash, &mut agent.client).await
+                }
+                AgentIdentity::Certificate { certificate, .. } => {
+                    self.handle.authenticate_certificate_with(user, certificate, hash, &mut agent.client).await
+                }
+            }
+        };
+        let tried = tokio::time::timeout(self.shared.options.login_timeout, tried).await;
+        self.result(Some(label), tried.map(|result| result.map_err(|error| error.to_string())))
+    }
+
+    /// Asks for the passphrase only when the host would take the key.
+    async fn try_locked(
+        &mut self,
+        label: &str,
+        path: PathBuf,
+        public: Option<Arc<PublicKey>>,
+    ) -> Result<bool, Failure> {
+        if let Some(public) = public {
+            let Some(hash) = self.hash_for(label, &public.algorithm()).await? else { return Ok(false) };
+            let user = self.settings.user.clone();
+            let mut probe = Probe { wanted: false };
+            let tried = self.handle.authenticate_publickey_with(user, (*public).clone(), hash, &mut probe);
+            let tried = tokio::time::timeout(self.shared.options.login_timeout, tried).await;
+            if !probe.wanted {
+                return self.result(Some(label), tried.map(|result| result.map_err(|_| "the login broke".to_owned())));
+            }
+        }
+        match self.shared.ssh.keys.unlock(self.shared, &path).await {
+            Ok(key) => self.try_key(label, key).await,
+            Err(why) => {
+                self.notes.push(why);
+                Ok(false)
+            }
+        }
+    }
+
+    /// How a key of this kind signs here; the outer `None` when it cannot.
+    async fn hash_for(&mut self, label: &str, algorithm: &Algorithm) -> Result<Option<Option<HashAlg>>, Failure> {
+        if !algorithm.clone().is_rsa() {
+            return Ok(Some(None));
+        }
+        if self.rsa.is_none() {
+            let asked = self.handle.best_supported_rsa_hash();
+            let asked = tokio::time::timeout(self.shared.options.login_timeout, asked).await;
+            self.rsa = Some(match asked {
+                // It did not say: what RFC 8332 lets a client try.
+                Ok(Ok(None)) => Some(HashAlg::Sha512),
+                Ok(Ok(Some(hash))) => hash,
+                Ok(Err(_)) | Err(_) => return Err(self.broken("it did not say which signatures it takes")),
+            });
+        }
+        if self.rsa == Some(None) {
+            self.notes
+                .push(format!("{label} is an RSA key, and the host takes those only with SHA-1, which is broken"));
+            return Ok(None);
+        }
+        Ok(self.rsa)
+    }
+
+    /// Reads what came of a try; whether it was taken.
+    fn result(
+        &mut self,
+        label: Option<&str>,
+        outcome: Result<Result<AuthResult, String>, tokio::time::error::Elapsed>,
+    ) -> Result<bool, Failure> {
+        match outcome {
+            Ok(Ok(AuthResult::Success)) => Ok(true),
+            Ok(Ok(AuthResult::Failure { remaining_methods, partial_success })) => {
+                if self.handle.is_closed() {
+                    return Err(self.broken("it hung up"));
+                }
+                let label = label.map(str::to_owned);
+                if partial_success {
+                    self.notes.extend(label.map(|label| format!("{label} was taken, but the host wants more")));
+                } else {
+                    self.tried.extend(label);
+                }
+                self.offered = Some(remaining_methods);
+                Ok(false)
+            }
+            Ok(Err(problem)) => {
+                if self.handle.is_closed() {
+                    return Err(self.broken("it hung up"));
+                }
+                // An agent that will not sign is a reason to try the next key.
+                self.notes.push(format!("{}: {}", label.unwrap_or("login"), clean::line(&problem)));
+                Ok(false)
+            }
+            Err(_) => Err(self.broken(&format!("no answer within {} s", self.shared.options.login_timeout.as_secs()))),
+        }
+    }
+
+    /// The login broke off.
+    fn broken(&self, what: &str) -> Failure {
+        let mut message = format!("{} as {}: {what}", self.at, clean::line(&self.settings.user));
+        if let Some(farewell) = self.notebook.with(|notes| notes.farewell.clone()) {
+            message.push_str(&format!(" ({farewell})"));
+        }
+        if !self.tried.is_empty() {
+            message.push_str(&format!(" after {}", self.tried.join(", ")));
+        }
+        Failure::new(Phase::Authenticate, message).hint(
+            "look at the host's sshd log; too many keys offered is one reason: name the right one in identity_file",
+        )
+    }
+
+    /// Nothing was taken.
+    fn refused(&self) -> Failure {
+        let user = clean::line(&self.settings.user);
+        let tried =
+            if self.tried.is_empty() { "no key to try".to_owned() } else { format!("tried {}", self.tried.join(", ")) };
+        let mut message = format!("{} refused {user}: {tried}", self.at);
+        if let Some(offered) = self.offered.as_ref().filter(|offered| !offered.is_empty()) {
+            let names: Vec<String> = offered.iter().map(String::from).collect();
+            message.push_str(&format!("; it takes {}", names.join(", ")));
+        }
+        for note in &self.notes {
+            message.push_str(&format!("; {note}"));
+        }
+        if let Some(banner) = self.notebook.with(|notes| notes.banner.clone()) {
+            message.push_str(&format!("; it said: {banner}"));
+        }
+        Failure::new(Phase::Authenticate, message).hint(format!(
+            "put a public key of yours into ~{user}/.ssh/authorized_keys on the host, load its private key into the agent or \
+             name it in identity_file"
+        ))
+    }
+}
+
+/// Signs nothing: it only learns whether the host would take the key.
+struct Probe {
+    wanted: bool,
+}
+
+impl russh::Signer for Probe {
+    type Error = russh::AgentAuthError;
+
+    async fn auth_sign(&mut self, _: &AgentIdentity, _: Option<HashAlg>, _: Vec<u8>) -> Result<Vec<u8>, Self::Error> {
+        self.wanted = true;
+        Err(russh::keys::Error::KeyIsEncrypted.into())
+    }
+}

@@ -1,0 +1,198 @@
+//! What answers the host while the library talks to it: its key is judged, its banner and farewell are kept, every channel
+//! that it would like to open with us is refused.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, Error};
+
+use super::Run;
+use super::host_key::{Policy, Trust};
+use crate::base::clean;
+use crate::transport::known_hosts::{self, KnownHosts};
+use crate::transport::{Failure, Shared};
+
+/// How much of a banner or farewell is kept, in characters.
+const SHOWN: usize = 300;
+
+/// What was learned about a connection while nobody was asking.
+#[derive(Default)]
+pub(crate) struct Notes {
+    /// Why its key was refused.
+    pub(crate) refusal: Option<Failure>,
+    /// What it says before a login, cleaned and shortened.
+    pub(crate) banner: Option<String>,
+    /// Why it ended, cleaned.
+    pub(crate) farewell: Option<String>,
+}
+
+/// Notes, shared between the connection's own task and ours.
+#[derive(Clone, Default)]
+pub(crate) struct Notebook(Arc<Mutex<Notes>>);
+
+impl Notebook {
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Notes) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The host's counterpart.
+pub(crate) struct Guard {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) policy: Policy,
+    pub(crate) known: Arc<KnownHosts>,
+    pub(crate) hash_names: bool,
+    pub(crate) notebook: Notebook,
+    /// The key that was accepted: a later key exchange must show the same.
+    pub(crate) accepted: Option<Vec<u8>>,
+}
+
+impl Guard {
+    fn judge(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Failure> {
+        match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.policy.judge_key(&self.known, key),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+                self.policy.judge_certificate(&self.known, certificate, now)
+            }
+        }
+    }
+
+    fn write_down(&self, shown: &PublicKeyOrCertificate, blob: &[u8]) {
+        let Some(file) = self.policy.files.first() else { return };
+        let kind = shown.public_key().algorithm().to_string();
+        let written = known_hosts::append(file, &self.policy.name, &kind, blob, self.hash_names);
+        Run::forget_known_hosts(&self.shared.ssh);
+        if let Err(problem) = written {
+            self.shared.warn(&format!("{} was accepted as new, but {problem}", self.policy.shown));
+        }
+    }
+}
+
+impl Handler for Guard {
+    type Error = Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Error> {
+        let blob = shown.public_key().to_bytes().unwrap_or_default();
+        if let Some(accepted) = &self.accepted {
+            return Ok(*accepted == blob);
+        }
+        match self.judge(shown) {
+            Ok(trust) => {
+                if trust == Trust::New {
+                    self.write_down(shown, &blob);
+                }
+                self.accepted = Some(blob);
+                Ok(true)
+            }
+            Err(refusal) => {
+                self.notebook.with(|notes| notes.refusal = Some(refusal));
+                Ok(false)
+            }
+        }
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Error> {
+        self.notebook.with(|notes| notes.banner = Some(shown(banner)));
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Error>) -> Result<(), Error> {
+        let farewell = match &reason {
+            DisconnectReason::ReceivedDisconnect(info) => format!("the host said goodbye: {}", shown(&info.message)),
+            DisconnectReason::Error(Error::KeepaliveTimeout) => "the host stopped answering".to_owned(),
+            DisconnectReason::Error(Error::Disconnect | Error::HUP) => "the connection was closed".to_owned(),
+            DisconnectReason::Error(error) => format!("the connection broke: {}", shown(&error.to_string())),
+        };
+        self.notebook.with(|notes| notes.farewell = Some(farewell));
+        match reason {
+            DisconnectReason::ReceivedDisconnect(_) => Ok(()),
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+
+    // The library accepts these by default. Nobody here asked for any of them: dropping the handle refuses.
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What a host said, fit to stand in a message.
+pub(crate) fn shown(text: &str) -> String {
+    let text = clean::line(text.trim()).into_owned();
+    clean::shorten(&text, SHOWN).into_owned()
+}

@@ -1,0 +1,448 @@
+//! `apply`: observe, judge, act and observe again, at most three times.
+//!
+//! What is reported as changed was seen to be so afterwards. A run whose connection is lost goes on at the host; we come back
+//! and look how it ended before saying anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::conversation::{Conversation, Read, Stop, failed, nonce, not_told, trouble, unreachable};
+use super::fleet::{self, Found};
+use super::verify::wait_for_checks;
+use super::{Events, Relation, Settings, results};
+use crate::act::{self, Act, ActOutcome, Actor, Begun, Situation, StepOutcome};
+use crate::catalog::Catalog;
+use crate::observe::LastRun;
+use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
+use crate::transport::{End, Exec};
+use crate::wire::{self, Frames};
+
+/// How often a host is acted on in one run: once, again for what could only be decided then, and once more.
+const PASSES: usize = 3;
+
+/// How much an act may print.
+const ANSWER_LIMIT: usize = 64 << 20;
+
+/// Brings every host to what is declared.
+pub async fn apply(settings: &Settings, events: &Arc<dyn Events>) -> RunResult {
+    fleet::each(
+        settings,
+        Verb::Apply,
+        events,
+        Arc::new(|settings, index, events| Box::pin(one(settings, index, events))),
+    )
+    .await
+}
+
+async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Result<Found, Stop> {
+    let host = &settings.project.hosts[index];
+    let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?;
+    let catalog = conversation.catalog().await?;
+    let mut read = conversation.read(&catalog).await?;
+    let mut notes = results::notes(&settings, &catalog, &read.observations);
+    let mut progress = Progress::new(&read);
+    let mut outcome = HostOutcome::Judged;
+    for pass in 0..PASSES {
+        let Some(act) = progress.compose(&settings, &conversation, &read)? else { break };
+        if let Err(stop) = may_act(&settings, &read) {
+            outcome = stopped(stop);
+            progress.not_begun();
+            break;
+        }
+        if pass == 0 {
+            conversation.add_diffs(&mut read).await?;
+            progress.before = results::of(&read, Verb::Apply);
+        }
+        events.host_phase(&host.name, "act");
+        match conversation.act(&act, &catalog).await {
+            Ok(Acted { told, read: after }) => {
+                progress.take(&act, &told, &read, after.as_ref());
+                let begun = begun(&told.begun);
+                match after {
+                    Some(after) => read = after,
+                    None => {
+                        outcome = begun.err().map_or(HostOutcome::Judged, stopped);
+                        progress.not_begun();
+                        break;
+                    }
+                }
+                if progress.has_failed() || act.steps.is_empty() {
+                    break;
+                }
+            }
+            Err(Stop::Failed(trouble)) => {
+                outcome = HostOutcome::Failed(trouble);
+                progress.lose(&act);
+                break;
+            }
+            Err(Stop::Unreachable(trouble)) => {
+                outcome = HostOutcome::Unreachable(trouble);
+                progress.lose(&act);
+                break;
+            }
+        }
+    }
+    if outcome == HostOutcome::Judged {
+        wait_for_checks(&mut conversation, &mut read).await?;
+    }
+    if let Some(run) = read.observations.memory.as_ref().ok().map(|memory| &memory.last) {
+        if matches!(run, LastRun::Going(_)) && outcome != HostOutcome::Judged {
+            notes.retain(|note| !note.starts_with("a run is going on"));
+        }
+    }
+    let found = Found {
+        resources: progress.results(&read),
+        notes,
+        roles: catalog.roles.clone(),
+        outcome,
+        channels: conversation.channels(),
+    };
+    conversation.session.close().await;
+    Ok(found)
+}
+
+fn stopped(stop: Stop) -> HostOutcome {
+    match stop {
+        Stop::Unreachable(trouble) => HostOutcome::Unreachable(trouble),
+        Stop::Failed(trouble) => HostOutcome::Failed(trouble),
+    }
+}
+
+/// Whether this checkout may act on the host: it must know what was applied there last.
+fn may_act(settings: &Settings, read: &Read) -> Result<(), Stop> {
+    let memory = match &read.observations.memory {
+        Ok(memory) => memory,
+        Err(why) => return Err(failed("act", why.clone(), Some("apply as the user who applied before, or as root"))),
+    };
+    let Some(commit) = memory.commit.as_deref().filter(|_| !settings.older) else { return Ok(()) };
+    let message = match results::relation(settings, commit) {
+        Relation::Known => return Ok(()),
+        Relation::Newer => format!("commit {} was applied here, and this checkout is older", results::short(commit)),
+        Relation::Unknown => {
+            format!("commit {} was applied here, and this checkout does not know it", results::short(commit))
+        }
+    };
+    Err(failed("act", message, Some("update the checkout, or say --older if it shall be reverted")))
+}
+
+/// What an act that was begun came to.
+struct Acted {
+    told: ActOutcome,
+    /// The closing observation; none when the act did not begin.
+    read: Option<Read>,
+}
+
+fn begun(begun: &Begun) -> Result<(), Stop> {
+    let by = |who: &str| if who.is_empty() { "somebody".to_owned() } else { who.to_owned() };
+    match begun {
+        Begun::Yes => Ok(()),
+        Begun::Locked(who) => {
+            Err(failed("act", format!("locked by {}", by(who)), Some("wait until that run has ended, then run again")))
+        }
+        Begun::Moved(who) => Err(failed(
+            "act",
+            format!("{} acted on this host after it was read; nothing was done", by(who)),
+            Some("run again"),
+        )),
+        Begun::NoMemory(why) => Err(failed(
+            "act",
+            why.clone(),
+            Some("nothing was done: without its record, a later run could not tell drift from a change"),
+        )),
+        Begun::NotTold => Err(Stop::Unreachable(trouble(
+            "act",
+            "the connection was lost before the steps had arrived; nothing was done".to_owned(),
+            Some("run again"),
+        ))),
+    }
+}
+
+impl Conversation<'_> {
+    /// Sends an act, follows it, and reads its closing observation.
+    async fn act(&mut self, act: &Act, catalog: &Arc<Catalog>) -> Result<Acted, Stop> {
+        let mut frames = Frames::new(&act.nonce);
+        let (events, host) = (self.events, self.host.name.clone());
+        let mut take = |bytes: &[u8]| {
+            for id in frames.push(bytes) {
+                let step = id.strip_prefix('s').and_then(|number| number.parse::<usize>().ok());
+                if let Some(step) = step.and_then(|number| act.steps.get(number)) {
+                    events.host_step(&host, &step.title);
+                }
+            }
+        };
+        let deadline = self.settings.act_deadline;
+        let exec = Exec {
+            program: &wire::act(&act.payload),
+            input: Bytes::from(act.payload.clone()),
+            idle: deadline,
+            deadline,
+            limit: ANSWER_LIMIT,
+            on_output: Some(&mut take),
+        };
+        let answer = self.session.exec(exec).await.map_err(unreachable)?;
+        let told = ActOutcome::read(act, &frames);
+        if told.is_whole {
+            return Ok(Acted { told, read: Some(Self::judged(catalog, &frames)) });
+        }
+        match (&told.begun, &answer.end) {
+            (Begun::Locked(_) | Begun::Moved(_) | Begun::NoMemory(_), _) => Ok(Acted { told, read: None }),
+            (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline) => {
+                self.come_back(act, catalog, told).await
+            }
+            (Begun::NotTold, _) => Err(not_told(&answer, "act", deadline)),
+            _ => self.come_back(act, catalog, told).await,
+        }
+    }
+
+    /// The connection was lost while the act went on. Connects again, waits until the host's lock is free, and looks.
+    async fn come_back(&mut self, act: &Act, catalog: &Arc<Catalog>, told: ActOutcome) -> Result<Acted, Stop> {
+        self.events.host_phase(&self.host.name, "reconnect");
+        let began = Instant::now();
+        let mut looks = 0;
+        let mut pause = Duration::from_millis(500);
+        let mut last = trouble(
+            "act",
+            "the connection was lost during the act".to_owned(),
+            Some("what it had begun goes on; run again to see how it ended"),
+        );
+        while began.elapsed() < self.settings.act_deadline {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+            let again = match Conversation::open(self.settings, self.events, self.host).await {
+                Ok(mut again) => again.read(catalog).await.map(|read| (again, read)),
+                Err(stop) => Err(stop),
+            };
+            match again {
+                Ok((again, read)) => {
+                    self.replace(again);
+                    let Ok(memory) = &read.observations.memory else { continue };
+                    // What had arrived may begin a moment after the connection was lost.
+                    let is_ours = memory.run.as_deref() == Some(act.run.to_string().as_str());
+                    let may_come = !is_ours && looks == 0;
+                    looks += 1;
+                    if may_come || matches!(memory.last, LastRun::Going(_)) {
+                        continue;
+                    }
+                    let told = told.completed(act, memory);
+                    let read = (told.begun == Begun::Yes).then_some(read);
+                    return Ok(Acted { told, read });
+                }
+                Err(Stop::Unreachable(why) | Stop::Failed(why)) => {
+                    last.message = format!(
+                        "the connection was lost during the act, and the host cannot be reached again: {}",
+                        why.message
+                    );
+                    // A host that was cut off for good is not waited for as long as a long act is.
+                    if began.elapsed() > Duration::from_secs(60) {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(Stop::Unreachable(last))
+    }
+}
+
+/// What was done so far, over the passes.
+struct Progress {
+    before: Vec<ResourceResult>,
+    actions: BTreeMap<usize, Action>,
+    /// Commands that ran: none runs twice.
+    spent: BTreeSet<usize>,
+    /// What was acted on, with what was found before: due again with the same is a fight.
+    tried: BTreeMap<usize, Vec<String>>,
+    left_out: BTreeMap<usize, Action>,
+}
+
+impl Progress {
+    fn new(read: &Read) -> Self {
+        Self {
+            before: results::of(read, Verb::Apply),
+            actions: BTreeMap::new(),
+            spent: BTreeSet::new(),
+            tried: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+        }
+    }
+
+    /// The next act; none when nothing is to be done.
+    fn compose(
+        &mut self,
+        settings: &Settings,
+        conversation: &Conversation<'_>,
+        read: &Read,
+    ) -> Result<Option<Act>, Stop> {
+        let actor = Actor {
+            who: settings.who.clone(),
+            commit: settings.revision.recorded(),
+            now: jiff::Timestamp::now().as_second(),
+        };
+        let situation = Situation {
+            catalog: &read.catalog,
+            observations: &read.observations,
+            judged: &read.judged,
+            place: &conversation.place,
+        };
+        let act = act::compose(situation, &settings.selection, &self.spent, &actor, &nonce()?)
+            .map_err(|error| failed("act", format!("the steps cannot be packed: {error}"), None))?;
+        self.left_out = act.left_out;
+        Ok(act.act)
+    }
+
+    /// Takes in how an act went.
+    fn take(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: Option<&Read>) {
+        for (step, went) in act.steps.iter().zip(&told.steps) {
+            for index in &step.resources {
+                let action = match went {
+                    StepOutcome::Done => Action::Changed { title: step.title.clone() },
+                    StepOutcome::Nothing => continue,
+                    StepOutcome::Failed(log) => Action::Failed { title: step.title.clone(), message: log.clone() },
+                    StepOutcome::PutBack(log) => Action::Failed {
+                        title: step.title.clone(),
+                        message: format!("it was put back, because a validation failed:\n{log}"),
+                    },
+                    StepOutcome::NotReached => Action::NotReached,
+                    StepOutcome::NotTold => Action::Lost(format!("{}: its end was not told", step.title)),
+                };
+                let resource = &before.catalog.resources[*index];
+                if resource.kind.edits(resource).is_none()
+                    && !resource.kind.probes(resource).is_empty()
+                    && !step.is_refresh
+                {
+                    self.spent.insert(*index);
+                }
+                if before.judged[*index].verdict == Verdict::NotObservable {
+                    self.spent.insert(*index);
+                }
+                if let Action::Changed { .. } = action {
+                    // A refresh that follows a start is part of it.
+                    if step.is_refresh && matches!(self.actions.get(index), Some(Action::Failed { .. })) {
+                        continue;
+                    }
+                }
+                self.actions.insert(*index, action);
+            }
+        }
+        if let Some(after) = after {
+            self.find_fights(act, told, before, after);
+        }
+    }
+
+    /// A resource that was brought about, and is due again with what was found before, is undone by something.
+    fn find_fights(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: &Read) {
+        let found = |read: &Read, index: usize| -> Vec<String> {
+            let attributes = read.judged[index].attributes.iter().filter(|attribute| attribute.verdict.is_wrong());
+            attributes
+                .map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want))
+                .collect()
+        };
+        let done =
+            act.steps.iter().zip(&told.steps).filter(|(step, went)| **went == StepOutcome::Done && !step.is_refresh);
+        let acted: BTreeSet<usize> = done.flat_map(|(step, _)| step.resources.iter().copied()).collect();
+        let again: Vec<usize> = acted
+            .iter()
+            .copied()
+            .filter(|index| after.judged[*index].verdict.is_wrong() && found(before, *index) == found(after, *index))
+            .collect();
+        // What was as declared before this act, and is not any more: something in the act undid it.
+        let undone: Vec<usize> = (0..after.judged.len())
+            .filter(|index| before.judged[*index].verdict == Verdict::InSync && after.judged[*index].verdict.is_wrong())
+            .filter(|index| !after.catalog.resources[*index].is_check && !acted.contains(index))
+            .collect();
+        for index in again.iter().copied() {
+            let twice = self.tried.insert(index, found(after, index)).is_some();
+            let rival = again
+                .iter()
+                .chain(&undone)
+                .chain(&acted)
+                .copied()
+                .find(|other| *other != index && touches_same(after, index, *other));
+            let state = found(after, index).join(", ");
+            let message = match rival {
+                Some(rival) => {
+                    let other = &after.catalog.resources[rival].address;
+                    format!("it fights with {other}: afterwards it was again {state}")
+                }
+                None if twice || is_command(after, index) => {
+                    format!("it did not have the effect it should: afterwards it was still {state}")
+                }
+                // One more pass may decide it: a package's script may have undone it after our step.
+                None => continue,
+            };
+            let title = act.steps.iter().find(|step| step.resources.contains(&index)).map(|step| step.title.clone());
+            self.actions.insert(index, Action::Failed { title: title.unwrap_or_default(), message });
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.actions.values().any(|action| matches!(action, Action::Failed { .. } | Action::Lost(_)))
+    }
+
+    /// The act was not begun: what was due is still due.
+    fn not_begun(&mut self) {
+        self.actions.clear();
+    }
+
+    /// The act was begun, and nothing of it was told.
+    fn lose(&mut self, act: &Act) {
+        for step in &act.steps {
+            for index in &step.resources {
+                self.actions.insert(*index, Action::Lost(step.title.clone()));
+            }
+        }
+    }
+
+    /// The results: how everything is now, how it was, and what was done.
+    fn results(mut self, read: &Read) -> Vec<ResourceResult> {
+        let now = results::of(read, Verb::Apply);
+        now.into_iter()
+            .enumerate()
+            .map(|(index, mut result)| {
+                result.before = std::mem::take(&mut self.before[index].attributes);
+                result.action = match self.actions.remove(&index) {
+                    // It was done, but what was seen afterwards says otherwise.
+                    Some(Action::Changed { title }) if result.verdict.is_wrong() => {
+                        let found = result.attributes.iter().find(|attribute| attribute.verdict.is_wrong());
+                        let found = found.map(|attribute| {
+                            format!("{} is {}, declared {}", attribute.name, attribute.got, attribute.want)
+                        });
+                        Action::Failed {
+                            title,
+                            message: format!("it was done, but afterwards {}", found.unwrap_or_default()),
+                        }
+                    }
+                    Some(action) => action,
+                    None => match self.left_out.remove(&index) {
+                        Some(action) if result.verdict != Verdict::InSync => action,
+                        _ if result.verdict.is_wrong() && !result.is_check => Action::NotReached,
+                        _ => Action::None,
+                    },
+                };
+                result
+            })
+            .collect()
+    }
+}
+
+/// Whether two resources are about the same path, or one lies in the other.
+fn touches_same(read: &Read, one: usize, other: usize) -> bool {
+    let path = |index: usize| {
+        let resource = &read.catalog.resources[index];
+        resource.kind.path(resource).or_else(|| resource.kind.edits(resource))
+    };
+    match (path(one), path(other)) {
+        (Some(one), Some(other)) => {
+            one == other || other.starts_with(&format!("{one}/")) || one.starts_with(&format!("{other}/"))
+        }
+        // A command, a package, a service may touch anything.
+        _ => is_command(read, other),
+    }
+}
+
+fn is_command(read: &Read, index: usize) -> bool {
+    let resource = &read.catalog.resources[index];
+    !resource.kind.probes(resource).is_empty()
+}

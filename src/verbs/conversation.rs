@@ -1,0 +1,229 @@
+//! One host: connect, learn what is declared for it, read it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Events, Settings};
+use crate::base::clean;
+use crate::base::diagnostic::Diagnostics;
+use crate::catalog::model::{Host, Project};
+use crate::catalog::{Catalog, resolve};
+use crate::judge::{self, Judged, judge};
+use crate::observe::{self, FileReading, Observations, Place, Script};
+use crate::resource::result::Trouble;
+use crate::resource::{Facts, Want};
+use crate::transport::{Answer, End, Endpoint, Exec, Failure, Session};
+use crate::wire::{self, Frames, Nonce};
+
+/// How much of an answer is taken before a host is given up as flooding us.
+const ANSWER_LIMIT: usize = 64 << 20;
+
+/// An open conversation with one host.
+pub(super) struct Conversation<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) events: &'a dyn Events,
+    pub(super) host: &'a Host,
+    pub(super) place: Place,
+    pub(super) session: Session,
+    /// Exec channels of sessions that were lost.
+    earlier_channels: usize,
+}
+
+/// Why a host cannot be gone on with.
+pub(super) enum Stop {
+    /// It was not reached, or the link was lost before anything could be told.
+    Unreachable(Trouble),
+    /// It was reached, but cannot be read or acted on as a whole.
+    Failed(Trouble),
+}
+
+/// A host, read and judged.
+pub(super) struct Read {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) observations: Observations,
+    pub(super) judged: Vec<Judged>,
+}
+
+impl<'a> Conversation<'a> {
+    /// Connects.
+    pub(super) async fn open(settings: &'a Settings, events: &'a dyn Events, host: &'a Host) -> Result<Self, Stop> {
+        events.host_phase(&host.name, "connect");
+        let endpoint = Endpoint { name: host.name.clone(), connection: host.connection.clone() };
+        let session = settings.transports.connect(&endpoint).await.map_err(unreachable)?;
+        let place = Place {
+            folder: settings.project.memory.clone(),
+            project: settings.project.name.clone(),
+            host: host.name.clone(),
+        };
+        Ok(Self { settings, events, host, place, session, earlier_channels: 0 })
+    }
+
+    /// What is declared for the host; asks it for facts where that depends on them.
+    pub(super) async fn catalog(&mut self) -> Result<Arc<Catalog>, Stop> {
+        let project: &Project = &self.settings.project;
+        let needs = resolve::fact_needs(project, self.host);
+        let facts = match needs {
+            None => None,
+            Some(needs) => {
+                self.events.host_phase(&self.host.name, "facts");
+                let nonce = nonce()?;
+                let probes: Vec<_> = needs.own.iter().map(|own| own.probe.clone()).collect();
+                let script = observe::facts_script(&probes, &self.place, &nonce);
+                let frames = self.ask(&script, "facts").await?;
+                let (mut facts, answers) =
+                    observe::read_facts(probes.len(), &frames).map_err(|why| failed("facts", why, None))?;
+                resolve::take_own_facts(&needs, &answers, &mut facts).map_err(|found| undeclared(&found))?;
+                Some(facts)
+            }
+        };
+        self.resolve(facts.as_ref())
+    }
+
+    fn resolve(&self, facts: Option<&Facts>) -> Result<Arc<Catalog>, Stop> {
+        resolve::resolve(&self.settings.project, self.host, facts).map(Arc::new).map_err(|found| undeclared(&found))
+    }
+
+    /// Reads and judges everything that is declared.
+    pub(super) async fn read(&mut self, catalog: &Arc<Catalog>) -> Result<Read, Stop> {
+        self.events.host_phase(&self.host.name, "observe");
+        let script = Script::compose(catalog, &self.place, &nonce()?);
+        let frames = self.ask(&script, "observe").await?;
+        Ok(Self::judged(catalog, &frames))
+    }
+
+    /// Judges what the frames of an observation hold.
+    pub(super) fn judged(catalog: &Arc<Catalog>, frames: &Frames) -> Read {
+        let observations = Observations::read(catalog, frames);
+        let judged = judge(catalog, &observations);
+        Read { catalog: Arc::clone(catalog), observations, judged }
+    }
+
+    /// Fetches the content of what differs and may be shown, and writes the diffs into the judgement.
+    pub(super) async fn add_diffs(&mut self, read: &mut Read) -> Result<(), Stop> {
+        let wanted: Vec<(usize, String)> = read
+            .catalog
+            .resources
+            .iter()
+            .enumerate()
+            .filter(|(index, resource)| {
+                !resource.sensitive && resource.kind.has_content() && read.judged[*index].differs.contains(&"content")
+            })
+            .filter_map(|(index, resource)| Some((index, resource.kind.path(resource)?.to_owned())))
+            .filter(|(index, _)| read.catalog.resources[*index].content().is_some_and(|content| !content.sensitive))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.events.host_phase(&self.host.name, "compare");
+        let paths: Vec<&str> = wanted.iter().map(|(_, path)| path.as_str()).collect();
+        let script = observe::content_script(&paths, &self.place, &nonce()?);
+        let frames = self.ask(&script, "compare").await?;
+        for ((index, path), reading) in wanted.iter().zip(observe::read_contents(&paths, &frames)) {
+            let FileReading::Content(found) = reading else { continue };
+            let Some(Want::Content(content)) =
+                read.catalog.resources[*index].wants.values().find(|want| matches!(want, Want::Content(_)))
+            else {
+                continue;
+            };
+            let diff = judge::unified(path, &found, content.bytes());
+            for attribute in read.judged[*index].attributes.iter_mut().filter(|attribute| attribute.name == "content") {
+                attribute.diff = Some(diff.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// One exchange that only reads.
+    async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
+        let end = nonce()?;
+        let mut frames = Frames::new(&script.nonce);
+        let mut take = |bytes: &[u8]| {
+            frames.push(bytes);
+        };
+        let answer = self
+            .session
+            .exec(Exec {
+                program: &wire::observe(&end),
+                input: Bytes::from(wire::script_with_end(&script.text, &end)),
+                idle: self.settings.deadline,
+                deadline: self.settings.deadline,
+                limit: ANSWER_LIMIT,
+                on_output: Some(&mut take),
+            })
+            .await
+            .map_err(unreachable)?;
+        if frames.get("done").is_some() || !frames.is_empty() {
+            return Ok(frames);
+        }
+        Err(not_told(&answer, phase, self.settings.deadline))
+    }
+
+    /// How many exec channels were opened.
+    pub(super) fn channels(&self) -> usize {
+        self.earlier_channels + self.session.channels()
+    }
+
+    /// Goes on with another session in the place of one that was lost.
+    pub(super) fn replace(&mut self, other: Conversation<'a>) {
+        self.earlier_channels += self.session.channels();
+        self.session = other.session;
+    }
+}
+
+/// What is wrong when a host gave no answer at all.
+pub(super) fn not_told(answer: &Answer, phase: &str, deadline: Duration) -> Stop {
+    let stderr = clean::utf8(&answer.stderr);
+    let said = stderr.trim();
+    let said = if said.is_empty() { String::new() } else { format!(": {}", clean::shorten(said, 600)) };
+    let seconds = deadline.as_secs();
+    match &answer.end {
+        End::Exit(126 | 127) => failed(
+            phase,
+            format!("the host has no `sh` that could be run{said}"),
+            Some("snowmelt needs `sh` and the usual base tools on a host"),
+        ),
+        End::Exit(75) => Stop::Unreachable(trouble(
+            phase,
+            "the link was cut before the script had arrived; nothing was run".to_owned(),
+            Some("run again"),
+        )),
+        End::Exit(status) => failed(
+            phase,
+            format!("the host answered nothing that is understood (status {status}){said}"),
+            Some("a forced command or a restricted login shell does this"),
+        ),
+        End::Signal(signal) => failed(phase, format!("the script was ended by signal {signal}{said}"), None),
+        End::Lost(why) => {
+            Stop::Unreachable(trouble(phase, format!("the connection was lost: {why}"), Some("run again")))
+        }
+        End::IdleTimeout | End::Deadline => Stop::Unreachable(trouble(
+            phase,
+            format!("no answer within {seconds}s"),
+            Some("a file system or a command on the host may hang; --timeout sets how long to wait"),
+        )),
+        End::TooMuch => failed(phase, format!("the host sent more than {} MiB", ANSWER_LIMIT >> 20), None),
+    }
+}
+
+pub(super) fn nonce() -> Result<Nonce, Stop> {
+    Nonce::random().map_err(|error| failed("prepare", format!("no randomness: {error}"), None))
+}
+
+pub(super) fn unreachable(failure: Failure) -> Stop {
+    Stop::Unreachable(Trouble { phase: failure.phase.to_string(), message: failure.message, hint: failure.hint })
+}
+
+pub(super) fn failed(phase: &str, message: impl Into<String>, hint: Option<&str>) -> Stop {
+    Stop::Failed(trouble(phase, message.into(), hint))
+}
+
+pub(super) fn trouble(phase: &str, message: String, hint: Option<&str>) -> Trouble {
+    Trouble { phase: phase.to_owned(), message, hint: hint.map(str::to_owned) }
+}
+
+/// Mistakes of the project that show only with this host's facts.
+fn undeclared(found: &Diagnostics) -> Stop {
+    failed("declare", found.render(), None)
+}

@@ -1,0 +1,135 @@
+//! Many hosts at a time: bounded, every one in the result exactly once, none holding up another.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::conversation::Stop;
+use super::{Events, Settings};
+use crate::resource::result::{HostOutcome, HostResult, ResourceResult, RunResult, Trouble, Verb};
+
+/// What a flow found on one host that was read.
+pub(super) struct Found {
+    pub(super) resources: Vec<ResourceResult>,
+    pub(super) notes: Vec<String>,
+    pub(super) roles: Vec<String>,
+    pub(super) outcome: HostOutcome,
+    pub(super) channels: usize,
+}
+
+/// What goes on with one host.
+pub(super) type OneHost = Arc<
+    dyn Fn(Settings, usize, Arc<dyn Events>) -> Pin<Box<dyn Future<Output = Result<Found, Stop>> + Send>> + Send + Sync,
+>;
+
+/// Runs a flow on every host that was asked for.
+pub(super) async fn each(settings: &Settings, verb: Verb, events: &Arc<dyn Events>, one: OneHost) -> RunResult {
+    let started = jiff::Timestamp::now().as_second();
+    let clock = Instant::now();
+    let permits = Arc::new(Semaphore::new(settings.parallel.max(1)));
+    let mut tasks = JoinSet::new();
+    for (order, index) in settings.hosts.iter().copied().enumerate() {
+        let (settings, events, one, permits) =
+            (settings.clone(), Arc::clone(events), Arc::clone(&one), Arc::clone(&permits));
+        tasks.spawn(async move { (order, guarded(settings, index, events, one, permits).await) });
+    }
+    let mut hosts: Vec<Option<HostResult>> = settings.hosts.iter().map(|_| None).collect();
+    while let Some(joined) = tasks.join_next().await {
+        if let Ok((order, result)) = joined {
+            events.host_done(&result);
+            hosts[order] = Some(result);
+        }
+    }
+    let hosts = hosts
+        .into_iter()
+        .zip(&settings.hosts)
+        .map(|(result, index)| {
+            result.unwrap_or_else(|| {
+                empty(
+                    settings,
+                    *index,
+                    HostOutcome::Failed(internal("its task ended without a result")),
+                    Duration::ZERO,
+                )
+            })
+        })
+        .collect();
+    RunResult {
+        verb,
+        project: settings.project.name.clone(),
+        commit: settings.revision.shown(),
+        started,
+        took: clock.elapsed(),
+        hosts,
+    }
+}
+
+/// One host, whatever happens to it: waits for its turn, survives a panic, lets go when the run is interrupted twice.
+async fn guarded(
+    settings: Settings,
+    index: usize,
+    events: Arc<dyn Events>,
+    one: OneHost,
+    permits: Arc<Semaphore>,
+) -> HostResult {
+    let interrupt = settings.interrupt.clone();
+    let permit = tokio::select! {
+        permit = permits.acquire_owned() => permit.ok(),
+        () = interrupt.reached(1) => None,
+    };
+    if permit.is_none() || interrupt.level() > 0 {
+        return empty(&settings, index, HostOutcome::NotStarted("the run was interrupted".to_owned()), Duration::ZERO);
+    }
+    let clock = Instant::now();
+    events.host_started(&settings.project.hosts[index].name);
+    let mut task = tokio::spawn(one(settings.clone(), index, events));
+    let ended = tokio::select! {
+        ended = &mut task => ended,
+        () = interrupt.reached(2) => {
+            task.abort();
+            let why = "let go at the second interrupt; what it had begun goes on, and the next run says how it ended";
+            return empty(&settings, index, HostOutcome::Unreachable(Trouble { phase: "interrupt".into(), message: why.into(), hint: None }), clock.elapsed());
+        }
+    };
+    let outcome = match ended {
+        Ok(Ok(found)) => {
+            let host = &settings.project.hosts[index];
+            return HostResult {
+                host: host.name.clone(),
+                address: host.connection.address.clone(),
+                roles: found.roles,
+                outcome: found.outcome,
+                resources: found.resources,
+                notes: found.notes,
+                took: clock.elapsed(),
+                channels: found.channels,
+            };
+        }
+        Ok(Err(Stop::Unreachable(trouble))) => HostOutcome::Unreachable(trouble),
+        Ok(Err(Stop::Failed(trouble))) => HostOutcome::Failed(trouble),
+        Err(_) => HostOutcome::Failed(internal("a defect of snowmelt ended this host's task; please report it")),
+    };
+    empty(&settings, index, outcome, clock.elapsed())
+}
+
+fn internal(message: &str) -> Trouble {
+    Trouble { phase: "internal".to_owned(), message: message.to_owned(), hint: None }
+}
+
+fn empty(settings: &Settings, index: usize, outcome: HostOutcome, took: Duration) -> HostResult {
+    let host = &settings.project.hosts[index];
+    HostResult {
+        host: host.name.clone(),
+        address: host.connection.address.clone(),
+        roles: host.roles.iter().map(|role| role.instance.clone()).collect(),
+        outcome,
+        resources: Vec::new(),
+        notes: Vec::new(),
+        took,
+        channels: 0,
+    }
+}

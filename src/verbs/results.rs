@@ -1,0 +1,105 @@
+//! From a judgement to what a report may know.
+
+use super::Settings;
+use super::conversation::Read;
+use crate::catalog::Catalog;
+use crate::observe::{LastRun, Memory, Observations};
+use crate::resource::Refresh;
+use crate::resource::result::{Action, AttributeResult, ResourceResult, Verb, Verdict};
+
+/// The results of a host that was read, before anything is done about it.
+pub(super) fn of(read: &Read, verb: Verb) -> Vec<ResourceResult> {
+    let all = read.catalog.resources.iter().zip(&read.judged);
+    all.map(|(resource, judged)| {
+        let mut attributes = judged.attributes.clone();
+        let mut verdict = judged.verdict.clone();
+        // A reload that will follow is part of what apply would do.
+        if let (Some((refresh, member)), Verb::Plan, None) = (judged.follows, verb, &judged.stale) {
+            let after = read.catalog.resources[member].address.clone();
+            let word = if refresh == Refresh::Restart { "restart" } else { "reload" };
+            let follows = Verdict::Undecided { after, why: format!("{word} if that changes") };
+            if verdict == Verdict::InSync {
+                verdict = follows.clone();
+            }
+            attributes.push(AttributeResult {
+                name: "current".to_owned(),
+                verdict: follows,
+                want: "the configuration on disk".to_owned(),
+                got: String::new(),
+                diff: None,
+            });
+        }
+        ResourceResult {
+            address: resource.address.clone(),
+            is_check: resource.is_check,
+            severity: resource.severity,
+            file: resource.span.path().to_string_lossy().into_owned(),
+            line: resource.span.line(),
+            verdict,
+            before: attributes.clone(),
+            attributes,
+            action: Action::None,
+        }
+    })
+    .collect()
+}
+
+/// What there is to say about a host beside its resources.
+pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Observations) -> Vec<String> {
+    let mut notes = Vec::new();
+    match &observations.memory {
+        Ok(memory) => {
+            notes.extend(last_run(&memory.last));
+            notes.extend(orphans(catalog, memory));
+            let foreign = memory.commit.as_deref().map(|commit| (commit, relation(settings, commit)));
+            if let Some((commit, super::Relation::Newer)) = foreign {
+                notes.push(format!("commit {} was applied here, which is newer than this checkout", short(commit)));
+            }
+        }
+        Err(why) => notes.push(why.clone()),
+    }
+    if let Some(now) = observations.host.now {
+        let skew = now - jiff::Timestamp::now().as_second();
+        if skew.abs() > 300 {
+            notes.push(format!("its clock is {} seconds {}", skew.abs(), if skew > 0 { "ahead" } else { "behind" }));
+        }
+    }
+    if !observations.is_whole {
+        notes.push("the answer was cut: what came after that is unknown".to_owned());
+    }
+    notes
+}
+
+/// How a recorded commit (with its mark for an unclean work tree) relates to ours.
+pub(super) fn relation(settings: &Settings, recorded: &str) -> super::Relation {
+    (settings.revision.relation)(recorded.trim_end_matches('+'))
+}
+
+/// The first digits of a commit.
+pub(super) fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+fn last_run(last: &LastRun) -> Option<String> {
+    match last {
+        LastRun::None | LastRun::Followed => None,
+        LastRun::Unfollowed(what) => Some(format!("an earlier run lost its connection and went on alone: {what}")),
+        LastRun::Going(who) => Some(format!("a run is going on: {who}")),
+        LastRun::Broken(who) => Some(format!("an earlier run ended without saying how: {who}")),
+    }
+}
+
+/// What was applied once and is declared by nobody any more.
+fn orphans(catalog: &Catalog, memory: &Memory) -> Option<String> {
+    let declared: std::collections::BTreeSet<String> = catalog
+        .resources
+        .iter()
+        .filter(|resource| !resource.is_check)
+        .map(|resource| resource.address.to_string())
+        .collect();
+    let orphans: Vec<&str> =
+        memory.applied.keys().filter(|address| !declared.contains(*address)).map(String::as_str).collect();
+    let shown = orphans.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    let more = if orphans.len() > 5 { format!(" and {} more", orphans.len() - 5) } else { String::new() };
+    (!orphans.is_empty()).then(|| format!("applied here, but declared no more: {shown}{more}"))
+}

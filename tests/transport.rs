@@ -1,0 +1,427 @@
+//! The transport against a real OpenSSH server and a shell on this machine.
+
+mod sshd;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use snowmelt::catalog::connection::{Connection, HostKeyChecking, TransportKind};
+use snowmelt::transport::{Answer, End, Endpoint, Exec, Failure, Phase, Session, TransportOptions, Transports};
+use sshd::Sshd;
+
+fn options(home: PathBuf) -> TransportOptions {
+    TransportOptions { ssh_program: None, ..TransportOptions::new(home, &sshd::me()) }
+}
+
+fn endpoint(sshd: &Sshd) -> Endpoint {
+    Endpoint {
+        name: "web001".to_owned(),
+        connection: Connection {
+            address: Some("127.0.0.1".to_owned()),
+            port: Some(sshd.port),
+            identity_file: vec![sshd.path("user")],
+            known_hosts: Some(sshd.path("known_hosts")),
+            ..Connection::default()
+        },
+    }
+}
+
+fn local() -> Endpoint {
+    let connection = Connection { transport: TransportKind::Local, ..Connection::default() };
+    Endpoint { name: "here".to_owned(), connection }
+}
+
+fn exec<'a>(program: &'a str, input: impl Into<Bytes>) -> Exec<'a> {
+    let (idle, deadline) = (Duration::from_secs(30), Duration::from_secs(60));
+    Exec { program, input: input.into(), idle, deadline, limit: 8 << 20, on_output: None }
+}
+
+async fn open(sshd: &Sshd, endpoint: &Endpoint) -> Result<Session, Failure> {
+    Transports::new(options(sshd.folder.path().to_owned())).connect(endpoint).await
+}
+
+async fn refused(sshd: &Sshd, endpoint: &Endpoint) -> Failure {
+    open(sshd, endpoint).await.err().expect("refused")
+}
+
+fn said(text: &str) -> Answer {
+    Answer { stdout: text.as_bytes().to_vec(), stderr: Vec::new(), end: End::Exit(0) }
+}
+
+/// What must be the same whatever carries the bytes.
+async fn behaves(session: &mut Session) {
+    let answer = session.exec(exec("cat; printf '%s\\n' \"it's!\" >&2; exit 3", "in\0put")).await.unwrap();
+    assert_eq!(answer, Answer { stdout: b"in\0put".to_vec(), stderr: b"it's!\n".to_vec(), end: End::Exit(3) });
+
+    let large = Bytes::from(vec![b'x'; 3 << 20]);
+    assert_eq!(session.exec(exec("cat", large.clone())).await.unwrap().stdout, large, "read and written at once");
+    assert_eq!(session.exec(exec("echo ignored", large)).await.unwrap().end, End::Exit(0), "input nobody reads");
+
+    assert_eq!(session.exec(exec("kill -TERM $$", "")).await.unwrap().end, End::Signal("TERM".to_owned()));
+    let mut seen = Vec::new();
+    let mut see = |bytes: &[u8]| seen.extend_from_slice(bytes);
+    let exec_seen = Exec { on_output: Some(&mut see), limit: 4, ..exec("printf abcdef", "") };
+    let answer = session.exec(exec_seen).await.unwrap();
+    assert_eq!((answer.end, answer.stdout.as_slice(), seen.as_slice()), (End::TooMuch, &b"abcd"[..], &b"abcd"[..]));
+
+    let silent = Exec { idle: Duration::from_millis(200), ..exec("sleep 60", "") };
+    assert_eq!(session.exec(silent).await.unwrap().end, End::IdleTimeout);
+    let busy = Exec { deadline: Duration::from_millis(400), ..exec("while :; do echo x; sleep 0.1; done", "") };
+    assert_eq!(session.exec(busy).await.unwrap().end, End::Deadline);
+    assert_eq!(
+        session.exec(exec("sleep 5 & echo started", "")).await.unwrap(),
+        said("started\n"),
+        "its child holds stdout"
+    );
+    assert_eq!(session.channels(), 8);
+}
+
+#[tokio::test]
+async fn a_local_shell_behaves() {
+    let transports = Transports::new(options("/nonexistent".into()));
+    let mut session = transports.connect(&local()).await.unwrap();
+    behaves(&mut session).await;
+    session.close().await;
+}
+
+#[tokio::test]
+async fn an_ssh_server_behaves() {
+    if !sshd::available("an_ssh_server_behaves") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let mut session = open(&sshd, &endpoint(&sshd)).await.unwrap();
+    behaves(&mut session).await;
+    session.close().await;
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_refused_before_anything_is_offered() {
+    if !sshd::available("an_unknown_host_is_refused_before_anything_is_offered") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    let failure = refused(&sshd, &endpoint(&sshd)).await;
+    assert_eq!(failure.phase, Phase::HostKey);
+    assert!(failure.message.contains("web001") && failure.message.contains("SHA256:"), "{failure:?}");
+    assert!(!sshd.log().contains("publickey") && !sshd.log().contains("userauth"), "{}", sshd.log());
+
+    let mut new = endpoint(&sshd);
+    new.connection.host_key_checking = Some(HostKeyChecking::AcceptNew);
+    open(&sshd, &new).await.unwrap();
+    open(&sshd, &endpoint(&sshd)).await.unwrap().close().await;
+
+    let wrong = format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.public_key("host_rsa"));
+    std::fs::write(sshd.path("known_hosts"), wrong).unwrap();
+    let failure = refused(&sshd, &new).await;
+    assert_eq!(failure.phase, Phase::HostKey);
+    assert!(failure.message.contains("known by another"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_taken_is_named() {
+    if !sshd::available("a_key_that_is_not_taken_is_named") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let mut stranger = endpoint(&sshd);
+    stranger.connection.identity_file = vec![sshd.path("other"), sshd.path("missing")];
+    let failure = refused(&sshd, &stranger).await;
+    assert_eq!(failure.phase, Phase::Authenticate);
+    for part in ["other", "missing does not exist", "takes publickey", "127.0.0.1"] {
+        assert!(failure.message.contains(part), "{part}: {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_named_by_phase() {
+    if !sshd::available("what_does_not_answer_is_named_by_phase") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    let mut nobody = endpoint(&sshd);
+    nobody.connection.port = Some(1);
+    assert_eq!(refused(&sshd, &nobody).await.phase, Phase::Connect);
+    nobody.connection.address = Some("no-such-host.invalid".to_owned());
+    assert_eq!(refused(&sshd, &nobody).await.phase, Phase::Resolve);
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut mute = endpoint(&sshd);
+    mute.connection.port = Some(silent.local_addr().unwrap().port());
+    mute.connection.connect_timeout = Some(Duration::from_millis(300));
+    assert_eq!(refused(&sshd, &mute).await.phase, Phase::Handshake);
+}
+
+/// A configuration in which `web001` is the server, and what else is written about it.
+fn configured(sshd: &Sshd, more: &str) -> (TransportOptions, Endpoint) {
+    let folder = sshd.folder.path().display();
+    let config = format!(
+        "{more}\nHost *\nIdentityFile {folder}/user\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known_hosts\n\
+         GlobalKnownHostsFile none\nPort {}\n",
+        sshd.port
+    );
+    let file = sshd.path("ssh_config");
+    std::fs::write(&file, config).unwrap();
+    let options = TransportOptions { ssh_config: Some(file), ..options(sshd.folder.path().to_owned()) };
+    (options, Endpoint { name: "web001".to_owned(), connection: Connection::default() })
+}
+
+async fn runs(session: &mut Session) {
+    assert_eq!(session.exec(exec("printf hello", "")).await.unwrap(), said("hello"));
+}
+
+#[tokio::test]
+async fn ssh_config_is_read_with_and_without_ssh() {
+    if !sshd::available("ssh_config_is_read_with_and_without_ssh") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    for (more, reader, ssh) in [
+        ("Host web*\nHostName 127.0.0.1", true, true),
+        ("Host web*\nHostName %h.invalid\nHost *\nHostName 127.0.0.1", false, false),
+        // Only ssh itself understands these.
+        ("Match host web001\nHostName 127.0.0.1", false, true),
+        ("Match exec \"test %n = web001\"\nHostName 127.0.0.1", false, true),
+    ] {
+        let (options, endpoint) = configured(&sshd, more);
+        let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = warnings.clone();
+        let warn: snowmelt::transport::Warn =
+            std::sync::Arc::new(move |text: &str| heard.lock().unwrap().push(text.to_owned()));
+        let options = TransportOptions { warn: Some(warn), ..options };
+        let own = Transports::new(options.clone()).connect(&endpoint).await;
+        assert_eq!(own.is_ok(), reader, "{more}: {:?}", own.err());
+        let warned = warnings.lock().unwrap().join("\n");
+        assert_eq!(
+            warned.contains("Match is not understood") || warned.contains("Match ("),
+            more.contains("Match"),
+            "{warned}"
+        );
+        let with_ssh =
+            Transports::new(TransportOptions { ssh_program: Some("ssh".into()), ..options }).connect(&endpoint).await;
+        assert_eq!(with_ssh.is_ok(), ssh, "{more}: {:?}", with_ssh.err());
+    }
+    let (options, endpoint) = configured(&sshd, "Match nonsense\nNoSuchKeyword yes");
+    let options = TransportOptions { ssh_program: Some("ssh".into()), ..options };
+    let failure = Transports::new(options).connect(&endpoint).await.err().unwrap();
+    assert_eq!(failure.phase, Phase::Resolve, "{failure:?}");
+}
+
+#[tokio::test]
+async fn jump_hosts_are_verified_and_shared() {
+    if !sshd::available("jump_hosts_are_verified_and_shared") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let hosts = "Host web001 first second\nHostName 127.0.0.1\n";
+    let (options, endpoint) = configured(&sshd, &format!("{hosts}Host web001\nProxyJump first,second\n"));
+    let transports = Transports::new(options);
+    let (one, two) = tokio::join!(transports.connect(&endpoint), transports.connect(&endpoint));
+    runs(&mut one.unwrap()).await;
+    runs(&mut two.unwrap()).await;
+    let logins = sshd.log().matches("Accepted publickey").count();
+    assert_eq!(logins, 4, "two jump hosts and twice the host: {}", sshd.log());
+
+    // Each hop is verified under its own name.
+    let (options, endpoint) =
+        configured(&sshd, &format!("Host first\nHostKeyAlias elsewhere\n{hosts}Host web001\nProxyJump first\n"));
+    let failure = Transports::new(options).connect(&endpoint).await.err().unwrap();
+    assert_eq!(failure.phase, Phase::HostKey);
+    assert!(failure.message.starts_with("jump host first"), "{failure:?}");
+
+    // Nobody is reached through himself, and circles end.
+    let (options, endpoint) = configured(&sshd, &format!("{hosts}Host *\nProxyJump web001\n"));
+    runs(&mut Transports::new(options).connect(&endpoint).await.unwrap()).await;
+    let (options, endpoint) =
+        configured(&sshd, &format!("Host web001\nProxyJump first\nHost first\nProxyJump web001\n{hosts}"));
+    let failure = Transports::new(options).connect(&endpoint).await.err().unwrap();
+    assert!(failure.message.contains("circle"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_proxy_command_carries_the_bytes() {
+    if !sshd::available("a_proxy_command_carries_the_bytes") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let folder = sshd.folder.path().display();
+    // `ssh -W` is the proxy that everybody has.
+    let proxy = format!(
+        "Host web001\nHostName 127.0.0.1\nProxyCommand ssh -F none -p %p -i {folder}/user -o UserKnownHostsFile={folder}/known_hosts -W %h:%p 127.0.0.1"
+    );
+    let (options, endpoint) = configured(&sshd, &proxy);
+    runs(&mut Transports::new(options).connect(&endpoint).await.unwrap()).await;
+
+    let (options, endpoint) = configured(&sshd, "Host web001\nProxyCommand echo 'no \u{1b}[31mway' >&2; exit 1");
+    let failure = Transports::new(options).connect(&endpoint).await.err().unwrap();
+    assert_eq!(failure.phase, Phase::Handshake);
+    assert!(!failure.message.contains('\u{1b}'), "{failure:?}");
+}
+
+#[tokio::test]
+async fn more_logins_than_the_server_takes_all_come_through() {
+    if !sshd::available("more_logins_than_the_server_takes_all_come_through") {
+        return;
+    }
+    let sshd = Sshd::start("MaxStartups 4:50:12");
+    sshd.known_hosts();
+    let transports = Transports::new(options(sshd.folder.path().to_owned()));
+    let endpoint = endpoint(&sshd);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (transports, endpoint) = (transports.clone(), endpoint.clone());
+        tasks.spawn(async move { runs(&mut transports.connect(&endpoint).await.unwrap()).await });
+    }
+    tasks.join_all().await;
+}
+
+/// An agent of its own, ended when it is dropped.
+struct Agent {
+    socket: PathBuf,
+    process: std::process::Child,
+}
+
+impl Agent {
+    fn start(sshd: &Sshd, keys: &[&str]) -> Self {
+        let socket = sshd.path("agent");
+        let mut command = std::process::Command::new("ssh-agent");
+        let process = command.args(["-D", "-a"]).arg(&socket).stdout(std::process::Stdio::null()).spawn().unwrap();
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            std::thread::yield_now();
+        }
+        for key in keys {
+            let mut add = std::process::Command::new("ssh-add");
+            assert!(add.arg("-q").arg(sshd.path(key)).env("SSH_AUTH_SOCK", &socket).status().unwrap().success());
+        }
+        Self { socket, process }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_used_within_its_limits() {
+    if !sshd::available("an_agent_is_used_within_its_limits") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    for number in 0..7 {
+        sshd::keygen(sshd.folder.path(), &format!("many{number}"), "ed25519", "");
+    }
+    let agent = Agent::start(&sshd, &["many0", "many1", "many2", "many3", "many4", "many5", "many6", "user"]);
+    let with_agent =
+        TransportOptions { auth_sock: Some(agent.socket.clone()), ..options(sshd.folder.path().to_owned()) };
+    // The right key is named: the agent's seven others are not offered.
+    let transports = Transports::new(with_agent.clone());
+    std::fs::rename(sshd.path("user"), sshd.path("hidden")).unwrap();
+    runs(&mut transports.connect(&endpoint(&sshd)).await.unwrap()).await;
+
+    let mut any = endpoint(&sshd);
+    any.connection.identity_file.clear();
+    let failure = transports.connect(&any).await.err().unwrap();
+    assert_eq!(failure.phase, Phase::Authenticate);
+    assert!(failure.message.contains("many4") && !failure.message.contains("many5"), "{failure:?}");
+    assert!(failure.message.contains("no more than 5"), "{failure:?}");
+
+    let nobody = TransportOptions { auth_sock: Some(sshd.path("nothing")), ..with_agent };
+    let failure = Transports::new(nobody).connect(&any).await.err().unwrap();
+    assert!(failure.message.contains("does not answer"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn rsa_keys_sign_with_sha2() {
+    if !sshd::available("rsa_keys_sign_with_sha2") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    sshd::keygen(sshd.folder.path(), "rsa", "rsa", "");
+    std::fs::copy(sshd.path("rsa.pub"), sshd.path("authorized_keys")).unwrap();
+    let mut by_rsa = endpoint(&sshd);
+    by_rsa.connection.identity_file = vec![sshd.path("rsa")];
+    runs(&mut open(&sshd, &by_rsa).await.unwrap()).await;
+    let agent = Agent::start(&sshd, &["rsa"]);
+    let options = TransportOptions { auth_sock: Some(agent.socket.clone()), ..options(sshd.folder.path().to_owned()) };
+    runs(&mut Transports::new(options).connect(&by_rsa).await.unwrap()).await;
+}
+
+/// Answers every question with one text, and counts them.
+fn answering(text: &'static str) -> (snowmelt::transport::Ask, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let questions = asked.clone();
+    let ask = std::sync::Arc::new(move |question: &str| {
+        questions.lock().unwrap().push(question.to_owned());
+        Some(zeroize::Zeroizing::new(text.to_owned()))
+    });
+    (ask, asked)
+}
+
+#[tokio::test]
+async fn a_passphrase_is_asked_for_once_and_only_when_it_helps() {
+    if !sshd::available("a_passphrase_is_asked_for_once_and_only_when_it_helps") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    sshd::keygen(sshd.folder.path(), "locked", "ed25519", "open sesame");
+    let mut locked = endpoint(&sshd);
+    locked.connection.identity_file = vec![sshd.path("locked")];
+
+    let (ask, asked) = answering("open sesame");
+    let options = TransportOptions { ask: Some(ask), ..options(sshd.folder.path().to_owned()) };
+    let transports = Transports::new(options.clone());
+    assert_eq!(transports.connect(&locked).await.err().unwrap().phase, Phase::Authenticate);
+    assert!(asked.lock().unwrap().is_empty(), "the host does not know the key");
+
+    std::fs::copy(sshd.path("locked.pub"), sshd.path("authorized_keys")).unwrap();
+    let (one, two) = tokio::join!(transports.connect(&locked), transports.connect(&locked));
+    runs(&mut one.unwrap()).await;
+    runs(&mut two.unwrap()).await;
+    assert_eq!(asked.lock().unwrap().len(), 1, "{asked:?}");
+
+    let (wrong, asked) = answering("wrong");
+    let failure =
+        Transports::new(TransportOptions { ask: Some(wrong), ..options.clone() }).connect(&locked).await.err().unwrap();
+    assert!(failure.message.contains("does not unlock") && !failure.message.contains("wrong"), "{failure:?}");
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    let failure = Transports::new(TransportOptions { ask: None, ..options }).connect(&locked).await.err().unwrap();
+    assert!(failure.message.contains("no terminal"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn what_dies_in_the_middle_is_lost_and_not_a_result() {
+    if !sshd::available("what_dies_in_the_middle_is_lost_and_not_a_result") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let mut session = open(&sshd, &endpoint(&sshd)).await.unwrap();
+    // It ends the sshd process that serves it.
+    let answer = session.exec(exec("echo begun; kill -9 $PPID; sleep 30", "")).await.unwrap();
+    assert!(matches!(answer.end, End::Lost(_)), "{answer:?}");
+    let failure = session.exec(exec("true", "")).await.unwrap_err();
+    assert!(failure.before_anything_ran && failure.phase == Phase::Execute, "{failure:?}");
+}
+
+#[tokio::test]
+async fn an_account_that_runs_something_else_is_no_result() {
+    if !sshd::available("an_account_that_runs_something_else_is_no_result") {
+        return;
+    }
+    let sshd = Sshd::start("ForceCommand echo 'backups only'; exit 0");
+    sshd.known_hosts();
+    let mut session = open(&sshd, &endpoint(&sshd)).await.unwrap();
+    let failure = session.exec(exec("true", "")).await.unwrap_err();
+    assert!(failure.before_anything_ran && failure.hint.as_ref().unwrap().contains("ForceCommand"), "{failure:?}");
+}
