@@ -254,11 +254,10 @@ impl Finder<'_> {
         if let Some(at) = with_id(true).or_else(|| with_id(false)) {
             return Ok(Some(at));
         }
-        if let Some(address) = &address {
-            if !self.kinds.iter().any(|kind| kind.table().name == address.kind) {
-                let names = self.kinds.iter().map(|kind| kind.table().name);
-                return Err(Diagnostic::unknown(&watched.span, "kind", &address.kind, names));
-            }
+        let is_kind = |name: &str| self.kinds.iter().any(|kind| kind.table().name == name);
+        if let Some(address) = address.filter(|address| !is_kind(&address.kind)) {
+            let names = self.kinds.iter().map(|kind| kind.table().name);
+            return Err(Diagnostic::unknown(&watched.span, "kind", &address.kind, names));
         }
         if self.incomplete {
             return Ok(None);

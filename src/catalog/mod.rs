@@ -33,6 +33,8 @@ pub mod spec;
 mod spelling;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod tree;
 mod typed;

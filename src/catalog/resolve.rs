@@ -21,7 +21,7 @@ pub use super::needs::{FactNeeds, take_own_facts};
 use super::params::{self, Typing};
 use super::render::Engine;
 use super::role;
-use super::scope::{Guessed, Scope, Variable, to_jinja};
+use super::scope::{Scope, Variable, guessed, to_jinja};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
 use crate::base::secret::Secret;
@@ -143,7 +143,12 @@ impl<'p> Resolver<'p> {
             all.extend(needs::of_role(self, role));
         }
         let of_hosts: Vec<Diagnostics> = self.project.hosts.par_iter().map(|host| self.check_host(host)).collect();
-        of_hosts.into_iter().for_each(|found| all.extend(found));
+        // What the code alone has shown to be wrong is not said again by those whose values run into it.
+        for mistake in of_hosts.iter().flatten() {
+            if !all.iter().any(|known| known != mistake && overlap(known.span.as_ref(), mistake.span.as_ref())) {
+                all.push(mistake.clone());
+            }
+        }
         all
     }
 
@@ -393,6 +398,11 @@ impl<'p> Resolver<'p> {
     }
 }
 
+fn overlap(one: Option<&Span>, two: Option<&Span>) -> bool {
+    let (Some(one), Some(two)) = (one, two) else { return false };
+    Arc::ptr_eq(one.source(), two.source()) && one.start() < two.end() && two.start() < one.end()
+}
+
 fn address(host: &Host) -> &str {
     host.connection.address.as_deref().unwrap_or(&host.name)
 }
@@ -423,7 +433,7 @@ fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
             let below_os = unknown(&mut PATHS.iter().filter_map(|path| path.strip_prefix("os.")));
             let mut top = unknown(&mut PATHS.iter().copied().filter(|path| !path.contains('.')));
             top.extend(role.facts.keys().cloned());
-            Guessed::new(IndexMap::from([("os".to_owned(), Guessed::new(family, below_os))]), top)
+            guessed(IndexMap::from([("os".to_owned(), guessed(family, below_os))]), top)
         }
     }
 }
