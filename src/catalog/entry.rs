@@ -57,6 +57,9 @@ pub(crate) struct Watched {
     pub(crate) span: Span,
 }
 
+/// Says why the secret with a name is not there, if it is not.
+pub(crate) type Missing<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
+
 /// Turns the entries of one instance of a role into drafts.
 pub(crate) struct Builder<'a> {
     /// All kinds there are.
@@ -72,7 +75,7 @@ pub(crate) struct Builder<'a> {
     /// Whether nothing is known but the names: every branch is looked at, and every name in it is checked.
     pub(crate) is_static: bool,
     /// Says why a secret is not there.
-    pub(crate) missing: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    pub(crate) missing: Missing<'a>,
     /// What was found so far.
     pub(crate) drafts: Vec<Draft>,
     /// Mistakes so far.
@@ -131,14 +134,6 @@ impl Builder<'_> {
             return Err(Diagnostic::error(&node.span, format!("`{name}` cannot be the name of a variable"))
                 .hint(form)
                 .into());
-        }
-        if around.scope.names().contains(&name) {
-            return Err(Diagnostic::error(
-                &render::inside(&node.span, name, 0, name.len()),
-                format!("`{name}` is already a name here"),
-            )
-            .hint("give the variable of `each` another name")
-            .into());
         }
         let value = match self.expression(code, &node.span, &around.scope) {
             Err(Trouble::Unknown) if self.is_static => return Ok((name.to_owned(), vec![Variable::Unknown])),
@@ -474,16 +469,11 @@ impl Builder<'_> {
         let is_content = matches!(attribute.ty, Type::Content | Type::Template | Type::Source);
         let content = kind.attributes.iter().find(|attribute| attribute.ty == Type::Content).unwrap_or(attribute);
         let target = if is_content { content } else { attribute };
-        if is_content {
-            if let Some(other) = draft.places.get(target.name) {
-                return Err(Diagnostic::error(
-                    &key.span,
-                    format!("`{}` says what the content is a second time", key.text),
-                )
+        if let Some(other) = draft.places.get(target.name).filter(|_| is_content) {
+            return Err(Diagnostic::error(&key.span, format!("`{}` says what the content is a second time", key.text))
                 .related(other, "said here first")
                 .hint("keep one of content, template and source")
                 .into());
-            }
         }
         draft.places.insert(target.name, key.span.clone());
         let want = if matchers::is_matcher(node, &attribute.ty) {

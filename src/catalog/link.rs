@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::entry::{Draft, Watched};
+use super::fold;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
 use crate::base::quote;
@@ -34,7 +35,11 @@ pub(crate) fn link(
         draft.resource.keeps = keeps;
     }
     mistakes(&drafts, out);
-    drafts.into_iter().map(|draft| draft.resource).collect()
+    let mut resources: Vec<Resource> = drafts.into_iter().map(|draft| draft.resource).collect();
+    if let Err(found) = fold::fold_edits(&mut resources) {
+        out.extend(found);
+    }
+    resources
 }
 
 /// What a kind itself finds wrong with its resources.
@@ -249,11 +254,10 @@ impl Finder<'_> {
         if let Some(at) = with_id(true).or_else(|| with_id(false)) {
             return Ok(Some(at));
         }
-        if let Some(address) = &address {
-            if !self.kinds.iter().any(|kind| kind.table().name == address.kind) {
-                let names = self.kinds.iter().map(|kind| kind.table().name);
-                return Err(Diagnostic::unknown(&watched.span, "kind", &address.kind, names));
-            }
+        let is_kind = |name: &str| self.kinds.iter().any(|kind| kind.table().name == name);
+        if let Some(address) = address.filter(|address| !is_kind(&address.kind)) {
+            let names = self.kinds.iter().map(|kind| kind.table().name);
+            return Err(Diagnostic::unknown(&watched.span, "kind", &address.kind, names));
         }
         if self.incomplete {
             return Ok(None);

@@ -33,13 +33,13 @@ pub mod spec;
 mod spelling;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod tree;
 mod typed;
 pub mod yaml;
 
-pub use needs::{FactNeeds, OwnFactNeed};
-pub use origins::Shown;
 pub use resolve::Resolver;
 
 use crate::resource::Resource;

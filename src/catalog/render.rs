@@ -317,13 +317,19 @@ fn message(error: &Error, span: &Span, code: &str, scope: &Arc<Scope>) -> Diagno
     let detail = error.detail().unwrap_or_default();
     let quoted = |detail: &str| detail.split('`').nth(1).map(str::to_owned);
     match error.kind() {
-        ErrorKind::UndefinedError => undefined(&quoted(detail).unwrap_or_else(|| code.trim().to_owned()), span, scope),
+        ErrorKind::UndefinedError => {
+            let name = quoted(detail).unwrap_or_else(|| code.trim().to_owned());
+            undefined(&name, &inside(span, &name, 0, name.len()), scope)
+        }
         ErrorKind::UnknownFilter => unknown(span, "filter", detail, filters::FILTERS),
         ErrorKind::UnknownTest => unknown(span, "test", detail, filters::TESTS),
         ErrorKind::UnknownFunction => unknown(span, "function", detail, filters::FUNCTIONS),
         ErrorKind::OutOfFuel => Diagnostic::error(span, "this template takes too long to render")
             .hint("look for a loop over far too many items"),
         ErrorKind::WriteFailure => Diagnostic::error(span, "this template gives more than 16 MiB"),
+        ErrorKind::SyntaxError if code.trim() == "=" => {
+            Diagnostic::error(span, format!("syntax error: {detail}")).hint("compare with `==`")
+        }
         ErrorKind::SyntaxError => Diagnostic::error(span, format!("syntax error: {detail}")),
         ErrorKind::UnknownMethod => Diagnostic::error(span, format!("unknown method: {detail}"))
             .hint("values have no methods; use a filter, such as `x | items`"),

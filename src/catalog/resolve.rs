@@ -13,14 +13,15 @@ use rayon::prelude::*;
 
 use super::Catalog;
 use super::entry::{Builder, Draft};
-use super::fold::fold_edits;
 use super::lets;
 use super::link;
 use super::model::{Host, Project, Role, RoleUse};
-use super::needs::{self, FactNeeds};
+use super::needs::{self};
+pub use super::needs::{FactNeeds, take_own_facts};
 use super::params::{self, Typing};
 use super::render::Engine;
-use super::scope::{Guessed, Scope, Variable, to_jinja};
+use super::role;
+use super::scope::{Scope, Variable, guessed, to_jinja};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
 use crate::base::secret::Secret;
@@ -94,31 +95,31 @@ impl Resolver {
         self
     }
 
-    /// The catalog of a host. `facts` may be left out if [`Resolver::needs_facts`] says that nothing asks for them.
+    /// The catalog of a host. `facts` may be left out if [`Resolver::fact_needs`] says that nothing asks for them.
     ///
     /// # Errors
     /// Every mistake that was found.
     pub fn resolve(&self, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
         let mut run = self.run(host, facts.map_or(View::Nothing, View::Known));
-        if facts.is_none() && !run.mistakes.has_errors() && !self.needs_facts(host).is_empty() {
+        if facts.is_none() && !run.mistakes.has_errors() && self.fact_needs(host).is_some() {
             run.mistakes
                 .push(Diagnostic::placeless(format!("what is declared for {} depends on its facts", host.name)));
         }
         if run.mistakes.has_errors() {
             return Err(run.mistakes);
         }
-        fold_edits(&mut run.resources)?;
         let roles = run.roles.into_iter().map(|role| role.instance).collect();
         Ok(Catalog { host: host.name.clone(), roles, resources: run.resources })
     }
 
-    /// Which facts of a host must be read before it can be resolved.
-    pub fn needs_facts(&self, host: &Host) -> FactNeeds {
+    /// Which facts of a host must be read before it can be resolved; none where nothing asks for any.
+    pub fn fact_needs(&self, host: &Host) -> Option<FactNeeds> {
         needs::of_host(self, host)
     }
 
     /// Every mistake that can be found without contacting a host: in all roles and specs, whether or not a host has them, and
-    /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake counts that is there whatever the facts are.
+    /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake
+    /// counts that is there whatever the facts are.
     pub fn check(&self, hosts: &[usize]) -> Diagnostics {
         let mut all = Diagnostics::new();
         for role in self.project.roles.values() {
@@ -126,12 +127,17 @@ impl Resolver {
         }
         let of_hosts: Vec<Diagnostics> =
             hosts.par_iter().map(|host| self.check_host(&self.project.hosts[*host])).collect();
-        of_hosts.into_iter().for_each(|found| all.extend(found));
+        // What the code alone has shown to be wrong is not said again by those whose values run into it.
+        for mistake in of_hosts.iter().flatten() {
+            if !all.iter().any(|known| known != mistake && overlap(known.span.as_ref(), mistake.span.as_ref())) {
+                all.push(mistake.clone());
+            }
+        }
         all
     }
 
     fn check_host(&self, host: &Host) -> Diagnostics {
-        if self.needs_facts(host).is_empty() {
+        if self.fact_needs(host).is_none() {
             return self.run(host, View::Nothing).mistakes;
         }
         let mut families = self.families(host).into_iter();
@@ -160,33 +166,9 @@ impl Resolver {
             .collect()
     }
 
-    /// The roles of a host in order: what a role requires comes before it, each instance once.
+    /// The roles of a host in order, those that are only required among them.
     pub(crate) fn instances(&self, host: &Host) -> Vec<RoleUse> {
-        let mut order = Vec::new();
-        for used in &host.roles {
-            self.place(host, used, &mut Vec::new(), &mut order);
-        }
-        order
-    }
-
-    fn place(&self, host: &Host, used: &RoleUse, path: &mut Vec<String>, order: &mut Vec<RoleUse>) {
-        if path.contains(&used.instance) || order.iter().any(|known| known.instance == used.instance) {
-            return;
-        }
-        path.push(used.instance.clone());
-        for (name, span) in self.project.roles.get(&used.role).map(|role| role.requires.as_slice()).unwrap_or_default()
-        {
-            let listed: Vec<&RoleUse> = host.roles.iter().filter(|other| other.role == *name).collect();
-            if listed.is_empty() {
-                let required = RoleUse { role: name.clone(), instance: name.clone(), span: span.clone() };
-                self.place(host, &required, path, order);
-            }
-            for other in listed {
-                self.place(host, other, path, order);
-            }
-        }
-        path.pop();
-        order.push(used.clone());
+        role::with_required(&host.roles, &self.project.roles)
     }
 
     /// Everything that can be said of a host under this view.
@@ -400,9 +382,9 @@ impl Resolver {
     }
 }
 
-/// The key under which [`Facts::own`] holds a role's own fact.
-pub fn own_fact_key(instance: &str, fact: &str) -> String {
-    format!("{instance}/{fact}")
+fn overlap(one: Option<&Span>, two: Option<&Span>) -> bool {
+    let (Some(one), Some(two)) = (one, two) else { return false };
+    Arc::ptr_eq(one.source(), two.source()) && one.start() < two.end() && two.start() < one.end()
 }
 
 fn address(host: &Host) -> &str {
@@ -421,7 +403,7 @@ fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
         View::Known(facts) => {
             let mut own = IndexMap::new();
             for name in role.facts.keys() {
-                if let Some(value) = facts.own.get(&own_fact_key(instance, name)) {
+                if let Some(value) = facts.own.get(&needs::own_key(instance, name)) {
                     own.insert(name.clone(), value.clone());
                 }
             }
@@ -435,7 +417,7 @@ fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
             let below_os = unknown(&mut PATHS.iter().filter_map(|path| path.strip_prefix("os.")));
             let mut top = unknown(&mut PATHS.iter().copied().filter(|path| !path.contains('.')));
             top.extend(role.facts.keys().cloned());
-            Guessed::new(IndexMap::from([("os".to_owned(), Guessed::new(family, below_os))]), top)
+            guessed(IndexMap::from([("os".to_owned(), guessed(family, below_os))]), top)
         }
     }
 }

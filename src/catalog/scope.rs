@@ -153,16 +153,14 @@ impl Object for Scope {
 
 /// A map of which some values are not known in this run: facts before a host was asked.
 #[derive(Debug)]
-pub(crate) struct Guessed {
+struct Guessed {
     known: IndexMap<String, Jinja>,
     unknown: Vec<String>,
 }
 
-impl Guessed {
-    /// These values, and these names that will have a value one day.
-    pub(crate) fn new(known: IndexMap<String, Jinja>, unknown: Vec<String>) -> Jinja {
-        Jinja::from_object(Self { known, unknown })
-    }
+/// A map with these values, and with these names that will have a value one day.
+pub(crate) fn guessed(known: IndexMap<String, Jinja>, unknown: Vec<String>) -> Jinja {
+    Jinja::from_object(Guessed { known, unknown })
 }
 
 impl Object for Guessed {

@@ -97,6 +97,7 @@ pub(crate) fn expand(kinds: &[&'static dyn Kind], role: &Role, top: &Draft, fold
 fn child(top: &Draft, kind: &'static dyn Kind, path: &str, passed: &[&str]) -> Draft {
     let mut resource = top.resource.clone();
     resource.kind = kind;
+    resource.head = path.to_owned();
     resource.id = None;
     resource.watches = Vec::new();
     resource.address = Address::new(&top.resource.address.role, kind.table().name, path);

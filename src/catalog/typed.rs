@@ -46,10 +46,14 @@ pub(crate) fn scalar(ty: &Type, text: &str, form: Form, name: &str, span: &Span)
         Type::Path => params::path(text).map(Value::Text).map_err(|why| Diagnostic::error(span, why)),
         Type::Mode => mode(text, form, name, span),
         Type::Enum(words) if words.contains(&text) => Ok(Value::from(text)),
-        Type::Enum(words) => Err(match nearest::hint(text, words.iter().copied()) {
-            Some(hint) => wrong("one of its words").hint(hint),
-            None => wrong(&format!("one of {}", words.join(", "))),
-        }),
+        Type::Enum(words) => {
+            let found = wrong(&format!("one of {}", words.join(", ")));
+            let hint = nearest::hint(text, words.iter().copied()).filter(|hint| hint.starts_with("did you mean"));
+            Err(match hint {
+                Some(hint) => found.hint(hint),
+                None => found,
+            })
+        }
         Type::Version => version(text)
             .map(Value::Text)
             .ok_or_else(|| wrong("a version").hint("write 1.18, >=1.18, or several constraints: >=1.18, <2")),
@@ -162,7 +166,7 @@ mod tests {
                 "`key` takes octal permissions, found `u=rw` = write four octal digits in quotes, such as \"0644\"",
             ),
             (Type::Mode, "420", Plain, "`key` needs quotes: YAML takes 420 for a number = write key: \"0420\""),
-            (WORDS, "absnt", Plain, "`key` takes one of its words, found `absnt` = did you mean `absent`?"),
+            (WORDS, "absnt", Plain, "`key` takes one of present, absent, found `absnt` = did you mean `absent`?"),
             (
                 Type::Version,
                 ">=",
