@@ -3,6 +3,7 @@
 mod command;
 mod directory;
 mod file;
+mod line;
 mod link;
 mod package;
 mod port;
@@ -17,6 +18,7 @@ pub const ALL: &[&dyn Kind] = &[
     &file::File,
     &directory::Directory,
     &link::Link,
+    &line::Line,
     &package::Package,
     &service::Service,
     &command::Command,
