@@ -90,7 +90,11 @@ async fn compare(sshd: &Sshd, cases: &[Case]) {
         let (theirs, their_words) = by_ssh(&config);
         let their_file = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
         let config = write(sshd, case);
+        let offers = sshd.log().matches("publickey").count();
         let (ours, our_words) = by_snowmelt(&config, sshd.folder.path()).await;
+        if ours == Refused && sshd.log().matches("publickey").count() != offers {
+            wrong.push(format!("{}\n{}\n a key was offered to a host that was refused", case.known, case.more));
+        }
         let our_file = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
         // A last line without its end is ended here, where ssh spoils it.
         let same_file = our_file == their_file || case.more.contains("HashKnownHosts") || case.known == UNENDED;

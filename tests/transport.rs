@@ -458,7 +458,8 @@ fn with_sudo(script: &str) -> (Sshd, Endpoint) {
     let path = folder.path().join("sudo");
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    let sshd = Sshd::start_in_with_path(folder);
+    let path = format!("SetEnv PATH={}:/usr/bin:/bin:/usr/sbin:/sbin", folder.path().display());
+    let sshd = Sshd::start_in(folder, &path);
     sshd.known_hosts();
     let mut endpoint = endpoint(&sshd);
     endpoint.connection.become_other = true;
