@@ -157,8 +157,7 @@ async fn host_keys_are_judged_as_ssh_judges_them() {
     compare(&sshd, &cases).await;
 
     // A file with hashed names, written by OpenSSH itself.
-    let hashed = sshd.path("hashed");
-    std::fs::write(&hashed, format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.public_key("host"))).unwrap();
+    let hashed = sshd.known_hosts();
     assert!(Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&hashed).output().unwrap().status.success());
     let text: &'static str = std::fs::read_to_string(&hashed).unwrap().leak();
     assert!(text.starts_with("|1|"), "{text}");
