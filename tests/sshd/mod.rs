@@ -35,12 +35,6 @@ impl Sshd {
         Self::start_in(folder(), more)
     }
 
-    /// Starts one whose programs find those of its folder first.
-    pub(crate) fn start_in_with_path(folder: tempfile::TempDir) -> Self {
-        let path = format!("SetEnv PATH={}:/usr/bin:/bin:/usr/sbin:/sbin", folder.path().display());
-        Self::start_in(folder, &path)
-    }
-
     /// Starts one with the keys that lie in a folder already.
     pub(crate) fn start_in(folder: tempfile::TempDir, more: &str) -> Self {
         // sshd refuses to run as root without it.
@@ -103,11 +97,6 @@ impl Sshd {
         let path = self.path("known_hosts");
         std::fs::write(&path, format!("[127.0.0.1]:{} {}\n", self.port, self.public_key("host"))).expect("known_hosts");
         path
-    }
-
-    /// The server's own process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
     }
 }
 

@@ -32,11 +32,15 @@ const UNDERSTOOD: &[&str] = &[
     "userknownhostsfile",
 ];
 
-/// Keywords that make no difference to a program that runs commands without a terminal and forwards nothing.
+/// Keywords that make no difference to a program that runs commands without a terminal and forwards nothing, and those that
+/// choose algorithms and methods, which are fixed here whatever `ssh` would say.
 const NO_MATTER: &[&str] = &[
     "addkeystoagent",
     "batchmode",
+    "casignaturealgorithms",
+    "challengeresponseauthentication",
     "checkhostip",
+    "ciphers",
     "clearallforwardings",
     "compression",
     "controlmaster",
@@ -55,14 +59,26 @@ const NO_MATTER: &[&str] = &[
     "gatewayports",
     "gssapiauthentication",
     "gssapidelegatecredentials",
+    "gssapikeyexchange",
+    "hostbasedauthentication",
+    "hostkeyalgorithms",
     "ipqos",
+    "kbdinteractiveauthentication",
+    "kexalgorithms",
     "localcommand",
     "localforward",
     "loglevel",
     "logverbose",
+    "macs",
+    "nohostauthenticationforlocalhost",
     "numberofpasswordprompts",
+    "passwordauthentication",
     "permitlocalcommand",
     "permitremoteopen",
+    "preferredauthentications",
+    "pubkeyacceptedalgorithms",
+    "pubkeyacceptedkeytypes",
+    "pubkeyauthentication",
     "rekeylimit",
     "remotecommand",
     "remoteforward",
@@ -78,6 +94,7 @@ const NO_MATTER: &[&str] = &[
     "tunnel",
     "tunneldevice",
     "updatehostkeys",
+    "verifyhostkeydns",
     "visualhostkey",
     "xauthlocation",
 ];

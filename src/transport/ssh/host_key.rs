@@ -177,3 +177,83 @@ fn acceptable() -> Vec<Algorithm> {
         Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use russh::keys::PrivateKey;
+    use russh::keys::key::safe_rng;
+    use russh::keys::ssh_key::certificate::Builder;
+    use std::path::Path;
+
+    const NOW: u64 = 1_000_000;
+
+    /// A certificate for a key of its own, and its authority.
+    fn certificate(
+        kind: CertType,
+        principals: &[&str],
+        valid: (u64, u64),
+        critical: bool,
+    ) -> (Certificate, PrivateKey) {
+        let authority = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap();
+        let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap();
+        let mut builder = Builder::new_with_random_nonce(&mut safe_rng(), key.public_key(), valid.0, valid.1).unwrap();
+        builder.cert_type(kind).unwrap();
+        if principals.is_empty() {
+            builder.all_principals_valid().unwrap();
+        }
+        for principal in principals {
+            builder.valid_principal(*principal).unwrap();
+        }
+        if critical {
+            builder.critical_option("strange", "1").unwrap();
+        }
+        (builder.sign(&authority).unwrap(), authority)
+    }
+
+    fn policy(checking: HostKeyChecking) -> Policy {
+        let name = "h".to_owned();
+        Policy { shown: "h:22".into(), principal: name.clone(), name, bare: None, checking, files: Vec::new() }
+    }
+
+    fn known(text: &str) -> KnownHosts {
+        let mut known = KnownHosts::default();
+        known.parse(text.as_bytes(), Path::new("known_hosts"));
+        known
+    }
+
+    #[test]
+    fn a_certificate_must_be_for_this_host_now() {
+        let now = (NOW - 10, NOW + 10);
+        for (kind, principals, valid, critical, fits) in [
+            (CertType::Host, &["x", "h"][..], now, false, true),
+            (CertType::User, &["h"], now, false, false),
+            (CertType::Host, &["x"], now, false, false),
+            (CertType::Host, &["*"], now, false, false),
+            (CertType::Host, &[], now, false, false),
+            (CertType::Host, &["h"], (NOW + 1, NOW + 10), false, false),
+            (CertType::Host, &["h"], (NOW - 10, NOW), false, false),
+            (CertType::Host, &["h"], now, true, false),
+        ] {
+            let (certificate, authority) = certificate(kind, principals, valid, critical);
+            let line = format!("@cert-authority h {}", authority.public_key().to_openssh().unwrap());
+            for checking in [HostKeyChecking::Strict, HostKeyChecking::AcceptNew] {
+                let judged = policy(checking).judge_certificate(&known(&line), &certificate, NOW);
+                assert_eq!(judged.is_ok(), fits, "{kind:?} {principals:?} {valid:?} {critical}: {judged:?}");
+            }
+            // Without its authority it is nobody's, and never taken for new.
+            assert!(policy(HostKeyChecking::AcceptNew).judge_certificate(&known(""), &certificate, NOW).is_err());
+        }
+    }
+
+    #[test]
+    fn algorithms_follow_what_is_known() {
+        let rsa = "h ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQE=";
+        let (first, certificates) = policy(HostKeyChecking::Strict).algorithms(&known(rsa));
+        assert!(first[0].clone().is_rsa() && first[1].clone().is_rsa() && first.len() == 6, "{first:?}");
+        assert!(certificates.is_empty());
+        assert!(!first.contains(&Algorithm::Rsa { hash: None }), "SHA-1");
+        let (first, _) = policy(HostKeyChecking::Strict).algorithms(&known(""));
+        assert_eq!(first[0], Algorithm::Ed25519);
+    }
+}

@@ -270,10 +270,10 @@ impl Tokens<'_> {
 
 /// Settings that ssh would honour and this program does not, when they are set to something.
 fn unsupported(lines: &[(String, Vec<String>)]) -> Vec<String> {
-    let no_match = ["knownhostscommand", "bindaddress", "bindinterface", "pkcs11provider"];
+    let no_match = ["addressfamily", "knownhostscommand", "bindaddress", "bindinterface", "pkcs11provider"];
     let set = |keyword: &&str| {
         let line = lines.iter().find(|(known, _)| known == keyword);
-        line.is_some_and(|(_, words)| words.first().is_some_and(|word| word != "none"))
+        line.is_some_and(|(_, words)| words.first().is_some_and(|word| word != "none" && word != "any"))
     };
     no_match
         .iter()
