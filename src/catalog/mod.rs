@@ -8,7 +8,7 @@ pub mod connection;
 mod connection_keys;
 mod entry;
 mod filters;
-pub(crate) mod fold;
+mod fold;
 mod groups;
 mod inventory;
 mod lets;
@@ -40,6 +40,8 @@ mod tree;
 mod typed;
 pub mod yaml;
 
+pub use needs::{FactNeeds, OwnFactNeed};
+pub use origins::Shown;
 pub use resolve::Resolver;
 
 use crate::resource::Resource;

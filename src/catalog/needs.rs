@@ -4,115 +4,85 @@ use std::sync::Arc;
 
 use super::lets;
 use super::model::{Host, Role, Shape};
-use super::params;
-use super::resolve::Resolver;
+use super::resolve::{Resolver, own_fact_key};
 use super::scope::{Scope, Variable};
 use super::spelling;
 use super::tokens::{self, Piece};
 use super::yaml::{Data, Node};
-use crate::base::clean;
-use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::base::diagnostic::Diagnostics;
 use crate::base::span::Span;
-use crate::resource::Facts;
-use crate::resource::probe::{Probe, ProbeAnswer, ProbeEnd};
 
-/// Which facts of a host must be read before it can be resolved. The built-in ones always are.
-#[derive(Clone, Debug)]
+/// Which facts of a host must be read before it can be resolved.
+#[derive(Clone, Debug, Default)]
 pub struct FactNeeds {
-    /// Own facts of its roles that are asked for, too.
-    pub own: Vec<OwnNeed>,
+    /// Whether any of the built-in facts is asked for.
+    pub facts: bool,
+    /// Own facts of its roles that are asked for.
+    pub own: Vec<OwnFactNeed>,
 }
 
 /// An own fact of a role that must be read.
 #[derive(Clone, Debug)]
-pub struct OwnNeed {
-    /// The command that prints it.
-    pub probe: Probe,
-    /// The key under which [`Facts::own`] holds it.
-    key: String,
+pub struct OwnFactNeed {
+    /// The key for [`crate::resource::Facts::own`].
+    pub key: String,
+    /// The instance of the role.
+    pub instance: String,
     /// The fact's name in the role.
-    name: String,
-    /// What it is.
-    shape: Shape,
+    pub name: String,
+    /// The command that prints it.
+    pub command: String,
+    /// What it is; see [`super::params::own_fact`].
+    pub shape: Shape,
     /// Where it is declared.
-    span: Span,
+    pub span: Span,
 }
 
-/// The key under which [`Facts::own`] holds an own fact of an instance of a role.
-pub(crate) fn own_key(instance: &str, fact: &str) -> String {
-    format!("{instance}/{fact}")
-}
-
-/// Puts the answers to the probes of own facts, in the order of the needs, into the facts.
-///
-/// # Errors
-/// The facts that could not be read, or are not of their type, with the place of their declaration.
-pub fn take_own_facts(
-    needs: &FactNeeds,
-    answers: &[Option<ProbeAnswer>],
-    facts: &mut Facts,
-) -> Result<(), Diagnostics> {
-    let mut out = Diagnostics::new();
-    for (at, need) in needs.own.iter().enumerate() {
-        let value =
-            printed(answers.get(at).and_then(Option::as_ref)).and_then(|text| params::own_fact(&need.shape, &text));
-        match value {
-            Ok(value) => drop(facts.own.insert(need.key.clone(), value)),
-            Err(why) => {
-                out.push(Diagnostic::error(&need.span, format!("the fact `{}` is not known: {why}", need.name)))
-            }
-        }
-    }
-    if out.has_errors() { Err(out) } else { Ok(()) }
-}
-
-/// What a command printed, if it succeeded.
-fn printed(answer: Option<&ProbeAnswer>) -> Result<String, String> {
-    let Some(answer) = answer else { return Err("the host did not answer".to_owned()) };
-    match &answer.end {
-        ProbeEnd::Exit(0) if answer.truncated => Err("its command prints too much".to_owned()),
-        ProbeEnd::Exit(0) => {
-            String::from_utf8(answer.stdout.clone()).map_err(|_| "what it printed is no text".to_owned())
-        }
-        ProbeEnd::Exit(status) => {
-            let said = clean::utf8(&answer.stderr);
-            let said = said.lines().next().map(|line| format!(": {line}")).unwrap_or_default();
-            Err(format!("its command exited with {status}{said}"))
-        }
-        ProbeEnd::Signal(signal) => Err(format!("its command was killed by signal {signal}")),
-        ProbeEnd::Deadline => Err("its command ran into its deadline".to_owned()),
-        ProbeEnd::NotRun(why) => Err(format!("its command was not run: {why}")),
+impl FactNeeds {
+    /// Whether nothing needs to be read.
+    pub fn is_empty(&self) -> bool {
+        !self.facts && self.own.is_empty()
     }
 }
 
 /// The needs of all roles of a host.
-pub(crate) fn of_host(resolver: &Resolver<'_>, host: &Host) -> Option<FactNeeds> {
-    let (mut needed, mut own) = (false, Vec::new());
+pub(crate) fn of_host(resolver: &Resolver, host: &Host) -> FactNeeds {
+    let mut needs = FactNeeds::default();
     for used in resolver.instances(host) {
         let Some(role) = resolver.project.roles.get(&used.role) else { continue };
-        needed |= !role.platforms.is_empty();
-        let code = code_of(resolver, role);
-        let used_facts: Vec<Option<&str>> = code.iter().flat_map(|code| spelling::facts_used(code)).collect();
-        needed |= !used_facts.is_empty();
-        let wanted = |name: &str| used_facts.iter().any(|used| used.is_none_or(|used| used == name));
-        own.extend(role.facts.values().filter(|fact| wanted(&fact.name)).map(|fact| OwnNeed {
-            probe: Probe::new(fact.command.as_str()),
-            key: own_key(&used.instance, &fact.name),
-            name: fact.name.clone(),
-            shape: fact.shape.clone(),
-            span: fact.span.clone(),
-        }));
+        needs.facts |= !role.platforms.is_empty();
+        let mut wanted: Vec<&str> = Vec::new();
+        for code in code_of(resolver, role) {
+            for name in spelling::facts_used(&code) {
+                let own: Vec<&str> = match name {
+                    Some(name) => role.facts.keys().map(String::as_str).filter(|own| *own == name).collect(),
+                    None => role.facts.keys().map(String::as_str).collect(),
+                };
+                needs.facts |= own.is_empty() || name.is_none();
+                wanted.extend(own);
+            }
+        }
+        for (name, fact) in role.facts.iter().filter(|(name, _)| wanted.contains(&name.as_str())) {
+            needs.own.push(OwnFactNeed {
+                key: own_fact_key(&used.instance, name),
+                instance: used.instance.clone(),
+                name: name.clone(),
+                command: fact.command.clone(),
+                shape: fact.shape.clone(),
+                span: fact.span.clone(),
+            });
+        }
     }
-    needed.then_some(FactNeeds { own })
+    needs
 }
 
 /// Whether a role asks for `hosts(…)`.
-pub(crate) fn uses_hosts(resolver: &Resolver<'_>, role: &Role) -> bool {
+pub(crate) fn uses_hosts(resolver: &Resolver, role: &Role) -> bool {
     code_of(resolver, role).iter().any(|code| spelling::uses(code, "hosts"))
 }
 
 /// The mistakes in a role and its specs, with nothing known but the names.
-pub(crate) fn of_role(resolver: &Resolver<'_>, role: &Role) -> Diagnostics {
+pub(crate) fn of_role(resolver: &Resolver, role: &Role) -> Diagnostics {
     let mut out = Diagnostics::new();
     let mut scope = Scope::default();
     for name in role.params.keys().map(String::as_str).chain(["facts", "host", "hosts"]) {
@@ -137,7 +107,7 @@ pub(crate) fn of_role(resolver: &Resolver<'_>, role: &Role) -> Diagnostics {
 }
 
 /// All code of a role and its specs; of its templates, all.
-fn code_of(resolver: &Resolver<'_>, role: &Role) -> Vec<String> {
+fn code_of(resolver: &Resolver, role: &Role) -> Vec<String> {
     let mut out = Vec::new();
     let specs = role.spec.iter().chain(resolver.project.specs.get(&role.name)).flat_map(|spec| &spec.checks);
     for node in role.resources.iter().chain(specs).chain(role.lets.iter().map(|(_, node, _)| node)) {

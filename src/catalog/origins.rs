@@ -64,7 +64,7 @@ pub struct ShownResource {
     pub blocked: Option<String>,
 }
 
-impl Resolver<'_> {
+impl Resolver {
     /// What is declared for a host, or only what `address` (a `[role/]kind:identity`, an id, or the name of a role) names.
     ///
     /// # Errors

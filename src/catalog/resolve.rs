@@ -16,11 +16,9 @@ use super::entry::{Builder, Draft};
 use super::lets;
 use super::link;
 use super::model::{Host, Project, Role, RoleUse};
-use super::needs::{self};
-pub use super::needs::{FactNeeds, take_own_facts};
+use super::needs::{self, FactNeeds};
 use super::params::{self, Typing};
 use super::render::Engine;
-use super::role;
 use super::scope::{Scope, Variable, guessed, to_jinja};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
@@ -35,10 +33,10 @@ use crate::resource::{Facts, Kind};
 pub type SecretProvider = dyn Fn(&str) -> Result<Secret, String> + Send + Sync;
 
 /// Resolves the hosts of a project.
-pub struct Resolver<'p> {
-    pub(crate) project: &'p Project,
-    pub(crate) kinds: &'p [&'static dyn Kind],
-    pub(crate) engines: BTreeMap<&'p str, Engine>,
+pub struct Resolver {
+    pub(crate) project: Arc<Project>,
+    pub(crate) kinds: &'static [&'static dyn Kind],
+    pub(crate) engines: BTreeMap<String, Engine>,
     provider: Option<Box<SecretProvider>>,
     missing: Mutex<BTreeMap<String, String>>,
     groups: OnceLock<Arc<BTreeMap<String, Jinja>>>,
@@ -71,36 +69,18 @@ pub(crate) struct Run {
     pub(crate) incomplete: bool,
 }
 
-/// The catalog of one host, without secrets. For several hosts, keep a [`Resolver`].
-///
-/// # Errors
-/// Every mistake that was found.
-pub fn resolve(project: &Project, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
-    Resolver::new(project).resolve(host, facts)
-}
-
-/// Which facts of a host must be read before it can be resolved; none where nothing that is declared for it asks for any.
-pub fn fact_needs(project: &Project, host: &Host) -> Option<FactNeeds> {
-    Resolver::new(project).fact_needs(host)
-}
-
-/// Every mistake that can be found in a project without contacting a host.
-pub fn check(project: &Project) -> Diagnostics {
-    Resolver::new(project).check()
-}
-
-impl<'p> Resolver<'p> {
+impl Resolver {
     /// A resolver for this project, with all kinds there are.
-    pub fn new(project: &'p Project) -> Self {
+    pub fn new(project: Arc<Project>) -> Self {
         Self::with_kinds(project, kinds::ALL)
     }
 
     /// The same with other kinds.
-    pub(crate) fn with_kinds(project: &'p Project, kinds: &'p [&'static dyn Kind]) -> Self {
+    pub(crate) fn with_kinds(project: Arc<Project>, kinds: &'static [&'static dyn Kind]) -> Self {
         let engines = project
             .roles
             .iter()
-            .map(|(name, role)| (name.as_str(), Engine::new(role.files.templates.clone())))
+            .map(|(name, role)| (name.clone(), Engine::new(role.files.templates.clone())))
             .collect();
         let (missing, groups) = (Mutex::default(), OnceLock::new());
         Self { project, kinds, engines, provider: None, missing, groups }
@@ -113,13 +93,13 @@ impl<'p> Resolver<'p> {
         self
     }
 
-    /// The catalog of a host. `facts` may be left out if [`Resolver::fact_needs`] says that nothing asks for them.
+    /// The catalog of a host. `facts` may be left out if [`Resolver::needs_facts`] says that nothing asks for them.
     ///
     /// # Errors
     /// Every mistake that was found.
     pub fn resolve(&self, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
         let mut run = self.run(host, facts.map_or(View::Nothing, View::Known));
-        if facts.is_none() && !run.mistakes.has_errors() && self.fact_needs(host).is_some() {
+        if facts.is_none() && !run.mistakes.has_errors() && !self.needs_facts(host).is_empty() {
             run.mistakes
                 .push(Diagnostic::placeless(format!("what is declared for {} depends on its facts", host.name)));
         }
@@ -130,19 +110,20 @@ impl<'p> Resolver<'p> {
         Ok(Catalog { host: host.name.clone(), roles, resources: run.resources })
     }
 
-    /// Which facts of a host must be read before it can be resolved; none where nothing asks for any.
-    pub fn fact_needs(&self, host: &Host) -> Option<FactNeeds> {
+    /// Which facts of a host must be read before it can be resolved.
+    pub fn needs_facts(&self, host: &Host) -> FactNeeds {
         needs::of_host(self, host)
     }
 
     /// Every mistake that can be found without contacting a host: in all roles and specs, whether or not a host has them, and
-    /// in what they declare for each host. Where that depends on facts, a mistake counts that is there whatever the facts are.
-    pub fn check(&self) -> Diagnostics {
+    /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake counts that is there whatever the facts are.
+    pub fn check(&self, hosts: &[usize]) -> Diagnostics {
         let mut all = Diagnostics::new();
         for role in self.project.roles.values() {
             all.extend(needs::of_role(self, role));
         }
-        let of_hosts: Vec<Diagnostics> = self.project.hosts.par_iter().map(|host| self.check_host(host)).collect();
+        let of_hosts: Vec<Diagnostics> =
+            hosts.par_iter().map(|host| self.check_host(&self.project.hosts[*host])).collect();
         // What the code alone has shown to be wrong is not said again by those whose values run into it.
         for mistake in of_hosts.iter().flatten() {
             if !all.iter().any(|known| known != mistake && overlap(known.span.as_ref(), mistake.span.as_ref())) {
@@ -153,7 +134,7 @@ impl<'p> Resolver<'p> {
     }
 
     fn check_host(&self, host: &Host) -> Diagnostics {
-        if self.fact_needs(host).is_none() {
+        if self.needs_facts(host).is_empty() {
             return self.run(host, View::Nothing).mistakes;
         }
         let mut families = self.families(host).into_iter();
@@ -182,9 +163,33 @@ impl<'p> Resolver<'p> {
             .collect()
     }
 
-    /// The roles of a host in order, those that are only required among them.
+    /// The roles of a host in order: what a role requires comes before it, each instance once.
     pub(crate) fn instances(&self, host: &Host) -> Vec<RoleUse> {
-        role::with_required(&host.roles, &self.project.roles)
+        let mut order = Vec::new();
+        for used in &host.roles {
+            self.place(host, used, &mut Vec::new(), &mut order);
+        }
+        order
+    }
+
+    fn place(&self, host: &Host, used: &RoleUse, path: &mut Vec<String>, order: &mut Vec<RoleUse>) {
+        if path.contains(&used.instance) || order.iter().any(|known| known.instance == used.instance) {
+            return;
+        }
+        path.push(used.instance.clone());
+        for (name, span) in self.project.roles.get(&used.role).map(|role| role.requires.as_slice()).unwrap_or_default()
+        {
+            let listed: Vec<&RoleUse> = host.roles.iter().filter(|other| other.role == *name).collect();
+            if listed.is_empty() {
+                let required = RoleUse { role: name.clone(), instance: name.clone(), span: span.clone() };
+                self.place(host, &required, path, order);
+            }
+            for other in listed {
+                self.place(host, other, path, order);
+            }
+        }
+        path.pop();
+        order.push(used.clone());
     }
 
     /// Everything that can be said of a host under this view.
@@ -398,6 +403,11 @@ impl<'p> Resolver<'p> {
     }
 }
 
+/// The key under which [`Facts::own`] holds a role's own fact.
+pub fn own_fact_key(instance: &str, fact: &str) -> String {
+    format!("{instance}/{fact}")
+}
+
 fn overlap(one: Option<&Span>, two: Option<&Span>) -> bool {
     let (Some(one), Some(two)) = (one, two) else { return false };
     Arc::ptr_eq(one.source(), two.source()) && one.start() < two.end() && two.start() < one.end()
@@ -419,7 +429,7 @@ fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
         View::Known(facts) => {
             let mut own = IndexMap::new();
             for name in role.facts.keys() {
-                if let Some(value) = facts.own.get(&needs::own_key(instance, name)) {
+                if let Some(value) = facts.own.get(&own_fact_key(instance, name)) {
                     own.insert(name.clone(), value.clone());
                 }
             }

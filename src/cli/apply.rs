@@ -20,6 +20,9 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
     #[command(flatten)]
     limit: Limit,
     #[command(flatten)]
@@ -30,9 +33,6 @@ pub(super) struct Args {
     pace: Pace,
     #[command(flatten)]
     reports: Reports,
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
 }
 
 /// Plans, asks, applies and reports.

@@ -15,12 +15,13 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// What every verb takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
     /// The project's folder [default: the nearest one above with a snowmelt.yml]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = false)]
+    /// When to use colour: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(super) color: Color,
     /// Show only what is not as it should be, and the totals
     #[arg(short, long, global = true)]
@@ -30,19 +31,18 @@ pub(super) struct Global {
     pub(super) verbose: u8,
 }
 
-/// When to use colour.
+/// When to use colour: on a terminal unless the environment forbids it, always, never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    // Not documented one by one: that would turn every page of help into the long form.
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
 /// Which hosts.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Hosts")]
 pub(super) struct Limit {
     /// Only these hosts: names, globs, group:NAME, role:NAME; `!` excludes (repeatable, or separated by commas)
     #[arg(short, long, value_name = "HOSTS", value_delimiter = ',')]
@@ -51,6 +51,7 @@ pub(super) struct Limit {
 
 /// Values from the command line.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Hosts")]
 pub(super) struct Set {
     /// A value of a parameter, nearer than any other; YAML (repeatable)
     #[arg(long, value_name = "ROLE.PARAM=VALUE")]
@@ -59,6 +60,7 @@ pub(super) struct Set {
 
 /// How many hosts at a time, and for how long.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Hosts")]
 pub(super) struct Pace {
     /// How many hosts are worked on at a time
     #[arg(long, value_name = "N", default_value_t = PARALLEL as u16, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -70,6 +72,7 @@ pub(super) struct Pace {
 
 /// Which resources; narrows acting, never observing.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What to act on")]
 pub(super) struct Narrow {
     /// Act only on what has one of these tags
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
@@ -87,6 +90,7 @@ pub(super) struct Narrow {
 
 /// Where results go.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Results")]
 pub(super) struct Reports {
     /// Write a report: text, json, junit; DIR/ writes one file per host; `-` is standard output (repeatable)
     #[arg(long, value_name = "FORMAT[=FILE]", value_parser = parse_report)]

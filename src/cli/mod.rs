@@ -16,6 +16,7 @@ mod progress;
 mod project;
 mod revision;
 mod run;
+mod show;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +51,7 @@ enum Verb {
     Init(init::Args),
     Demo(demo::Args),
     Hosts(hosts::Args),
+    Show(show::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Verify(verify::Args),
@@ -71,6 +73,7 @@ impl Cli {
             Verb::Init(args) => init::run(&args, &screen),
             Verb::Demo(args) => demo::run(&args, &screen),
             Verb::Hosts(args) => hosts::run(&args, global, &screen),
+            Verb::Show(args) => show::run(&args, global, &screen),
             Verb::Plan(args) => plan::run(&args, global, &screen),
             Verb::Apply(args) => apply::run(&args, global, &screen),
             Verb::Verify(args) => verify::run(&args, global, &screen),

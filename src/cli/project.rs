@@ -14,6 +14,7 @@ use super::revision;
 use crate::act::Selection;
 use crate::base::clean;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::catalog::Resolver;
 use crate::catalog::load::{self, LoadOptions};
 use crate::catalog::model::Project;
 use crate::catalog::select;
@@ -88,20 +89,35 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
         })?,
         None => Selection::default(),
     };
+    let settings = defaults(&root, project, hosts, screen);
+    check(&settings, screen)?;
     Ok(Settings {
         parallel: usize::from(asked.pace.parallel),
         deadline: asked.pace.timeout.min(READ_DEADLINE),
         act_deadline: asked.pace.timeout,
         selection,
         older: asked.narrow.is_some_and(|narrow| narrow.older),
-        ..defaults(&root, project, hosts, screen)
+        ..settings
     })
+}
+
+/// Every mistake that can be found without a host is found before one is contacted: in all roles, and in what is declared for
+/// the selected hosts.
+fn check(settings: &Settings, screen: &Screen) -> Result<(), Failure> {
+    let found = settings.resolver.check(&settings.hosts);
+    if found.has_errors() {
+        return Err(Failure::from(found));
+    }
+    screen.print_error(&found.render());
+    Ok(())
 }
 
 /// What the flows are told where no argument says anything else.
 pub(super) fn defaults(root: &Path, project: Project, hosts: Vec<usize>, screen: &Screen) -> Settings {
+    let project = Arc::new(project);
     Settings {
-        project: Arc::new(project),
+        resolver: Arc::new(Resolver::new(Arc::clone(&project))),
+        project,
         hosts,
         parallel: args::PARALLEL,
         deadline: READ_DEADLINE,

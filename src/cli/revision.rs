@@ -1,7 +1,7 @@
 //! The commit that is applied, asked from git.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +24,7 @@ pub(super) fn of(root: &Path) -> Revision {
 }
 
 /// How a commit that a host remembers relates to ours. What the host says is not trusted to be a commit.
-fn relation(root: &PathBuf, ours: &str, theirs: &str) -> Relation {
+fn relation(root: &Path, ours: &str, theirs: &str) -> Relation {
     if !is_commit(theirs) {
         return Relation::Unknown;
     }

@@ -24,6 +24,7 @@ fn what_people_type_is_understood() {
         "--color never -q verify --project x",
         "run -l web -- uptime -p",
         "hosts --limit group:web --limit !web003",
+        "show web001 nginx/file:/etc/x --set nginx.workers=4",
         "explain file",
         "init servers",
         "demo",

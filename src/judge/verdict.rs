@@ -142,9 +142,11 @@ impl Context<'_> {
     fn judge_readings(&self, one: &mut Judged, observations: &Observations, index: usize) {
         let observed = &observations.observed[index];
         let table = self.resource.kind.table();
+        // What has no state of its own is something to be done.
+        let (present, absent) = if table.has_state { ("present", "absent") } else { ("done", "not done") };
         let want = match self.resource.state {
-            State::Present => "present",
-            State::Absent => "absent",
+            State::Present => present,
+            State::Absent => absent,
         };
         match (&observed.existence, self.resource.state) {
             (Existence::Unknown(why), _) => return one.add("state", Verdict::Unknown(why.clone()), want, "", None),
@@ -152,15 +154,15 @@ impl Context<'_> {
                 return one.add("state", self.unready(need), want, &need.to_string(), None);
             }
             (Existence::Absent, State::Present) => {
-                return one.add("state", self.wrong("state"), want, "absent", None);
+                return one.add("state", self.wrong("state"), want, absent, None);
             }
-            (Existence::Absent, State::Absent) => return one.add("state", Verdict::InSync, want, "absent", None),
+            (Existence::Absent, State::Absent) => return one.add("state", Verdict::InSync, want, absent, None),
             (Existence::Present, State::Absent) => {
-                return one.add("state", self.wrong("state"), want, "present", None);
+                return one.add("state", self.wrong("state"), want, present, None);
             }
             (Existence::Present, State::Present) => {
                 if table.has_state || self.resource.compared().next().is_none() {
-                    one.add("state", Verdict::InSync, want, "present", None);
+                    one.add("state", Verdict::InSync, want, present, None);
                 }
             }
         }
@@ -200,12 +202,15 @@ impl Context<'_> {
                 }
             }
         }
-        if seen.is_empty() {
+        // Its other guards must allow it as well: what they hold back is not due.
+        if seen.is_empty() || !one.differs.contains(&"state") {
             return;
         }
         let digest = crate::observe::Watched::digest(seen).to_string();
         let ran = self.memory.and_then(|memory| memory.ran.get(&self.resource.address.to_string()));
-        if ran != Some(&digest) {
+        if ran == Some(&digest) {
+            one.set_state(Verdict::InSync, "done for what it watches", "done for what it watches");
+        } else {
             one.set_state(self.wrong("state"), "done for what it watches", "not done since that changed");
         }
     }

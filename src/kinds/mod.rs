@@ -1,6 +1,9 @@
 //! The kinds of things that can be declared and checked: one file each, one line each.
 
+mod command;
+mod directory;
 mod file;
+mod link;
 mod package;
 #[cfg(test)]
 mod testing;
@@ -11,7 +14,10 @@ use crate::resource::Kind;
 #[rustfmt::skip]
 pub const ALL: &[&dyn Kind] = &[
     &file::File,
+    &directory::Directory,
+    &link::Link,
     &package::Package,
+    &command::Command,
 ];
 
 /// The kind with this name.

@@ -8,6 +8,7 @@ mod groups;
 mod json;
 mod junit;
 pub mod page;
+pub mod shown;
 mod text;
 
 use crate::resource::result::{HostResult, RunResult};

@@ -7,7 +7,7 @@
 //! the name last, and complains with one line per path that could not, in the same order. So the k-th complaint is about the
 //! k-th path without an answer. That is the same for GNU and busybox tools, and only the reason behind the last `: ` is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::want::Want;
 use super::{Attribute, Mistake, Reading, Resource};
@@ -105,7 +105,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The paths of these resources, each once, in order.
 pub fn paths<'a>(batch: &[&'a Resource]) -> Vec<&'a str> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     batch.iter().map(|resource| resource.identity()).filter(|path| seen.insert(*path)).collect()
 }
 
@@ -128,6 +128,19 @@ pub fn chunks<'p, 'a>(paths: &'p [&'a str]) -> impl Iterator<Item = &'p [&'a str
         rest = tail;
         (!chunk.is_empty()).then_some(chunk)
     })
+}
+
+/// Shell that tells the helpers of an act (`enter`, `parents`) which directories these paths lead through: themselves and all
+/// above them.
+pub fn look_at(paths: &[&str]) -> String {
+    let mut all = BTreeSet::from(["/"]);
+    for path in paths {
+        let mut above = *path;
+        while !above.is_empty() && all.insert(above) {
+            above = above.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+    }
+    format!("look_at {}\n", quote::words(all))
 }
 
 /// Shell that reads what stands at these paths, for [`read()`].

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 
-use super::{Address, Due, Kind, Observed, Resource, Severity, State, Step, Want, Work};
+use super::{Address, Due, Existence, Kind, Observed, Resource, Severity, State, Step, Want, Work};
 use crate::base::span::{Source, Span};
 use crate::base::value::Value;
 
@@ -46,15 +46,13 @@ pub(crate) fn absent(mut resource: Resource) -> Resource {
     resource
 }
 
-/// Everything that was declared of it, and its state, as due.
-pub(crate) fn everything(resource: &Resource) -> Vec<&'static str> {
-    let compared = resource.compared().map(|(attribute, _)| attribute.name);
-    std::iter::once("state").chain(compared).collect()
-}
-
-/// The steps for one resource of which all is due.
+/// The steps for one resource when all that was declared differs: of a thing that is there its attributes, else its state.
 pub(crate) fn steps(resource: &Resource, observed: &Observed) -> Vec<Step> {
-    let differs = everything(resource);
+    let mut differs: Vec<&'static str> = resource.compared().map(|(attribute, _)| attribute.name).collect();
+    let is_there = observed.existence == Existence::Present;
+    if is_there == (resource.state == State::Absent) {
+        differs = vec!["state"];
+    }
     resource.kind.steps(&[Due { resource, observed, differs: &differs }])
 }
 

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::act::Selection;
+use crate::catalog::Resolver;
 use crate::catalog::model::Project;
 use crate::resource::result::HostResult;
 use crate::transport::Transports;
@@ -31,6 +32,8 @@ pub use verify::verify;
 pub struct Settings {
     /// What is declared.
     pub project: Arc<Project>,
+    /// Resolves it for each host.
+    pub resolver: Arc<Resolver>,
     /// The hosts to go to, by their index in the project, in order.
     pub hosts: Vec<usize>,
     /// How many hosts at a time.

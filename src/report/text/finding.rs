@@ -196,11 +196,11 @@ fn explain_verdict(finding: &mut Finding, verb: Verb, resource: &ResourceResult,
         finding.inline = created_with(&resource.attributes);
     }
     let mut remarks = differences(&resource.attributes, style, options);
-    let alone = matches!(remarks.as_slice(), [Remark::Attribute { .. }]);
-    if alone && finding.inline.is_empty() {
-        if let Some(Remark::Attribute { name, text }) = remarks.pop() {
-            finding.inline = if name == "state" { text } else { format!("{name} {text}") };
-        }
+    if let [Remark::Attribute { name, text }] = remarks.as_slice()
+        && finding.inline.is_empty()
+    {
+        finding.inline = if name == "state" { text.clone() } else { format!("{name} {text}") };
+        remarks.clear();
     }
     finding.remarks = remarks;
 }
