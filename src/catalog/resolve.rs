@@ -151,7 +151,7 @@ impl Resolver {
     }
 
     /// The families a host can be of, by the platforms of its roles.
-    fn families(&self, host: &Host) -> Vec<OsFamily> {
+    pub(crate) fn families(&self, host: &Host) -> Vec<OsFamily> {
         let roles = self.instances(host);
         let platforms = |used: &RoleUse| self.project.roles.get(&used.role).map(|role| role.platforms.as_slice());
         OsFamily::WORDS
