@@ -425,3 +425,185 @@ async fn an_account_that_runs_something_else_is_no_result() {
     let failure = session.exec(exec("true", "")).await.unwrap_err();
     assert!(failure.before_anything_ran && failure.hint.as_ref().unwrap().contains("ForceCommand"), "{failure:?}");
 }
+
+/// Stands in for sudo: it wants the password `hunter2` as sudo does, reads no byte too many, and counts wrong ones.
+const SUDO: &str = r#"#!/bin/sh
+folder=${0%/*}
+prompt=
+while [ $# -gt 0 ]; do
+    case $1 in
+        -n) echo 'sudo: a password is required' >&2; exit 1 ;;
+        -S) shift ;;
+        -p) prompt=$(printf %s "$2" | sed 's/%%/%/g'); shift 2 ;;
+        -u) shift 2 ;;
+        --) shift; break ;;
+        *) echo "unknown $1" >&2; exit 2 ;;
+    esac
+done
+for try in 1 2 3; do
+    printf %s "$prompt" >&2
+    IFS= read -r answer || { echo 'sudo: no password was provided' >&2; exit 1; }
+    [ "$answer" = hunter2 ] && exec "$@"
+    echo wrong >> "$folder/wrong"
+    echo 'Sorry, try again.' >&2
+done
+echo 'sudo: 3 incorrect password attempts' >&2
+exit 1
+"#;
+
+/// A server where `sudo` is a script.
+fn with_sudo(script: &str) -> (Sshd, Endpoint) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = sshd::folder();
+    let path = folder.path().join("sudo");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    let sshd = Sshd::start_in_with_path(folder);
+    sshd.known_hosts();
+    let mut endpoint = endpoint(&sshd);
+    endpoint.connection.become_other = true;
+    endpoint.connection.become_user = Some("somebody".to_owned());
+    (sshd, endpoint)
+}
+
+#[tokio::test]
+async fn a_sudo_password_is_asked_once_and_never_reaches_the_program() {
+    if !sshd::available("a_sudo_password_is_asked_once_and_never_reaches_the_program") {
+        return;
+    }
+    let (sshd, endpoint) = with_sudo(SUDO);
+    let (ask, asked) = answering("hunter2");
+    let transports = Transports::new(TransportOptions { ask: Some(ask), ..options(sshd.folder.path().to_owned()) });
+    for channels in [3, 1] {
+        let mut session = transports.connect(&endpoint).await.unwrap();
+        let answer = session.exec(exec("cat", "what it reads")).await.unwrap();
+        assert_eq!(answer, said("what it reads"));
+        // The first host is asked without a password, then proves it; the next one is given it at once.
+        assert_eq!(session.channels(), channels);
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1, "{asked:?}");
+    assert!(!sshd.log().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_wrong_sudo_password_is_tried_on_one_host_only() {
+    if !sshd::available("a_wrong_sudo_password_is_tried_on_one_host_only") {
+        return;
+    }
+    let (sshd, endpoint) = with_sudo(SUDO);
+    let (ask, asked) = answering("letmein");
+    let transports = Transports::new(TransportOptions { ask: Some(ask), ..options(sshd.folder.path().to_owned()) });
+    let (mut one, mut two) =
+        (transports.connect(&endpoint).await.unwrap(), transports.connect(&endpoint).await.unwrap());
+    let (first, second) = tokio::join!(one.exec(exec("cat", "")), two.exec(exec("cat", "")));
+    for failure in [first.unwrap_err(), second.unwrap_err()] {
+        assert_eq!(failure.phase, Phase::Become);
+        assert!(failure.before_anything_ran && !failure.message.contains("letmein"), "{failure:?}");
+    }
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(std::fs::read_to_string(sshd.path("wrong")).unwrap(), "wrong\n", "tried once, on one host");
+
+    let transports = Transports::new(options(sshd.folder.path().to_owned()));
+    let failure = transports.connect(&endpoint).await.unwrap().exec(exec("cat", "")).await.unwrap_err();
+    assert!(failure.hint.as_ref().unwrap().contains("NOPASSWD"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_user_certificate_logs_in() {
+    if !sshd::available("a_user_certificate_logs_in") {
+        return;
+    }
+    let folder = sshd::folder();
+    let path = folder.path().to_owned();
+    sshd::keygen(&path, "ca", "ed25519", "");
+    for (name, kind) in [("vouched", "ed25519"), ("vouched_rsa", "rsa")] {
+        sshd::keygen(&path, name, kind, "");
+        let mut sign = std::process::Command::new("ssh-keygen");
+        sign.args(["-q", "-s"])
+            .arg(path.join("ca"))
+            .args(["-I", "x", "-n", &sshd::me()])
+            .arg(path.join(format!("{name}.pub")));
+        assert!(sign.output().unwrap().status.success());
+    }
+    let sshd = Sshd::start_in(folder, &format!("TrustedUserCAKeys {}/ca.pub", path.display()));
+    sshd.known_hosts();
+    for name in ["vouched", "vouched_rsa"] {
+        let mut vouched = endpoint(&sshd);
+        vouched.connection.identity_file = vec![sshd.path(name)];
+        runs(&mut open(&sshd, &vouched).await.unwrap()).await;
+        let agent = Agent::start(&sshd, &[name]);
+        let options =
+            TransportOptions { auth_sock: Some(agent.socket.clone()), ..options(sshd.folder.path().to_owned()) };
+        runs(&mut Transports::new(options).connect(&vouched).await.unwrap()).await;
+        drop(agent);
+        std::fs::remove_file(sshd.path("agent")).unwrap();
+    }
+}
+
+/// A link that ends after so many bytes from the client.
+async fn cut_after(port: u16, bytes: u64) -> u16 {
+    use tokio::io::{AsyncReadExt, copy};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let near = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                let (from_server, to_server) = server.split();
+                let (from_client, to_client) = client.split();
+                let (mut there, mut back) = (from_client.take(bytes), from_server);
+                let (mut to_server, mut to_client) = (to_server, to_client);
+                tokio::select! { _ = copy(&mut there, &mut to_server) => {}, _ = copy(&mut back, &mut to_client) => {} }
+            });
+        }
+    });
+    near
+}
+
+#[tokio::test]
+async fn a_cut_link_is_never_a_result() {
+    if !sshd::available("a_cut_link_is_never_a_result") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    std::fs::write(sshd.path("known_hosts"), format!("127.0.0.1 {}\n", sshd.public_key("host"))).unwrap();
+    let whole = sshd.path("arrived");
+    let program = format!("cat > /dev/null; echo whole >> {}; echo done", whole.display());
+    let input = Bytes::from(vec![b'x'; 100_000]);
+    for bytes in [0, 10, 40, 1_000, 2_000, 2_500, 3_000, 4_000, 8_000, 20_000, 50_000, 99_000] {
+        let mut cut = endpoint(&sshd);
+        cut.connection.port = Some(cut_after(sshd.port, bytes).await);
+        let mut session = match open(&sshd, &cut).await {
+            Ok(session) => session,
+            Err(failure) => {
+                assert!(failure.before_anything_ran && bytes < 4_000, "{bytes}: {failure:?}");
+                continue;
+            }
+        };
+        match session.exec(exec(&program, input.clone())).await {
+            Ok(answer) => assert!(matches!(answer.end, End::Lost(_)), "{bytes}: {answer:?}"),
+            Err(failure) => assert!(failure.before_anything_ran, "{bytes}: {failure:?}"),
+        }
+    }
+    let mut session = open(&sshd, &endpoint(&sshd)).await.unwrap();
+    assert_eq!(session.exec(exec(&program, input)).await.unwrap(), said("done\n"));
+}
+
+#[tokio::test]
+async fn a_host_that_stops_answering_is_lost() {
+    if !sshd::available("a_host_that_stops_answering_is_lost") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    sshd.known_hosts();
+    let quick = "Host web001\nHostName 127.0.0.1\nServerAliveInterval 1\nServerAliveCountMax 1";
+    let (options, endpoint) = configured(&sshd, quick);
+    let mut session = Transports::new(options).connect(&endpoint).await.unwrap();
+    let answer =
+        session.exec(exec("(sleep 20; kill -CONT $PPID) & echo $PPID; kill -STOP $PPID; sleep 20", "")).await.unwrap();
+    assert_eq!(answer.end, End::Lost("the host stopped answering".to_owned()));
+    // The stopped process is ended, so that it does not outlive the test.
+    let pid = String::from_utf8(answer.stdout).unwrap();
+    let kill = std::process::Command::new("kill").args(["-KILL", pid.trim()]).status();
+    assert!(pid.trim().is_empty() || kill.unwrap().success());
+}

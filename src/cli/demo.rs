@@ -111,9 +111,9 @@ impl<'a> Stage<'a> {
         self.promise(verified.exit_code() == exit::FINE, &verified, "verify finds everything as declared")?;
 
         let file = self.folder.join("hosts/web002/etc/site/site.conf");
-        let word = crate::base::quote::sh(&file.to_string_lossy()).into_owned();
+        let place = file.parent().unwrap_or(&self.folder).to_string_lossy().into_owned();
         let command =
-            format!("sed 's/tokens off/tokens on/' {word} > {word}.new && cat {word}.new > {word} && rm {word}.new");
+            format!("cd {} && echo 'tokens on' >> site.conf && chmod 600 site.conf", crate::base::quote::sh(&place));
         self.step(3, "At night somebody changes web002 by hand.", &command);
         self.by_hand(&command)?;
 
@@ -122,19 +122,21 @@ impl<'a> Stage<'a> {
         self.step(4, "In the morning verify finds just that.", &format!("snowmelt verify --report junit={shown}"));
         let drifted = self.verify()?;
         self.show(&drifted, &self.screen.options);
-        let is_that = |found: &[(&str, Address)]| {
-            let all =
-                found.iter().all(|(host, address)| *host == "web002" && address.identity == file.to_string_lossy());
-            all && !found.is_empty()
+        let is_that_alone = |found: &[(&str, Address)]| match found {
+            [(host, address)] => *host == "web002" && address.identity == file.to_string_lossy(),
+            _ => false,
         };
-        self.promise(is_that(&wrong(&drifted)), &drifted, "verify finds the changed file on web002 and nothing else")?;
+        self.promise(
+            is_that_alone(&wrong(&drifted)),
+            &drifted,
+            "verify finds the changed file on web002 and nothing else",
+        )?;
         self.write_junit(&drifted, &junit)?;
 
         self.step(5, "Apply heals it, and touches nothing else.", "snowmelt apply --yes");
         let healed = self.apply()?;
         self.show(&healed, &Options { no_diffs: false, ..self.screen.options.clone() });
         self.promise(healed.exit_code() == exit::FINE, &healed, "apply heals the file")?;
-        let is_that_alone = |found: &[(&str, Address)]| found.len() == 1 && is_that(found);
         self.promise(is_that_alone(&changed(&healed)), &healed, "apply changes that file and nothing else")?;
 
         self.step(6, "As declared again?", "snowmelt verify");
@@ -145,7 +147,7 @@ impl<'a> Stage<'a> {
         let program = std::env::current_exe().map_or_else(|_| "snowmelt".into(), |path| path.display().to_string());
         let program = clean::line(&crate::base::quote::sh(&program)).into_owned();
         self.say(&format!(
-            "{}\n  {shown}   what a CI system reads\n\nGo on yourself:\n  cd {}\n  {program} plan --set site.workers=16\n  \
+            "\n{}\n  {shown}   what a CI system reads\n\nGo on yourself:\n  cd {}\n  {program} plan --set site.workers=16\n  \
              {program} hosts\n  {program} explain file\n\nA project of your own: {program} init servers\n",
             self.bold("Every stage kept its promise."),
             crate::base::quote::sh(&format!("{folder}/project")),
@@ -198,11 +200,12 @@ impl<'a> Stage<'a> {
     }
 
     fn step(&self, number: usize, what: &str, command: &str) {
-        self.say(&format!("\n{}\n  $ {command}\n\n", self.bold(&format!("{number}. {what}"))));
+        self.say(&format!("\n{}\n  $ {command}\n", self.bold(&format!("{number}. {what}"))));
     }
 
     /// Shows a report, set in so that it stands out from the story.
     fn show(&self, result: &RunResult, options: &Options) {
+        self.say("\n");
         let narrower = Options { width: options.width.saturating_sub(2), ..options.clone() };
         for line in FORMATS[0].render(result, &narrower).lines() {
             self.say(&if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });

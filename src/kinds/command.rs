@@ -1,24 +1,24 @@
-//! A command that is run when its guards say so; in a spec, a command whose answer is checked.
+//! A command: run when its guards say that it is due, or, in a spec, run to see what it answers.
 //!
 //! # What it declares
-//! In a role, something that shall have been done, and how to tell: the key is its name, `run` the shell text (the name, if
-//! there is no `run`). At least one guard is needed, because a command without one can neither be verified nor be run without
-//! harm every night: `creates` (a path that exists once it was done), `unless` (a command that succeeds when there is nothing
-//! to do), `only_if` (a command that succeeds when there is), `on_change` (addresses or paths: run once for each of their
-//! states). With several, all of them must allow it. `always: true` says out loud that it runs on every apply; it is never
-//! verified.
+//! The kind's key is a name for people and addresses; `run` is what is run, by `sh -c` (without `run`, the name is). In a role at
+//! least one guard says when it is due: `creates` (a path that it makes), `unless` (a command that succeeds when it need not run), `only_if` (a
+//! command that must succeed), `on_change` (it runs once for each change of what it watches, remembered on the host). Several
+//! guards must all allow it. `always: true` runs it on every apply, and says so: it cannot be observed.
 //!
-//! In a spec, the command itself is run, and what it answers is held against `exit_status`, `stdout` and `stderr`.
+//! A guard has three answers: exit status 0 holds, 1 to 125 does not, and 126, 127, a signal or its deadline of 30 seconds could
+//! not tell; `unknown_on` adds statuses that mean the same.
+//!
+//! In a spec the command itself is the question: `exit_status`, `stdout` and `stderr` are what it must answer. A line end at the
+//! end of its output need not be written.
 //!
 //! # What is read
-//! The guards, or the command of a spec: four at a time, each under its deadline, with nothing on standard input and at most
-//! 256 KiB of output kept. They must only read. A guard answers in three ways: status 0 holds, 1 to 125 does not; 126, 127, a
-//! signal or the deadline mean that it could not tell, and so do the statuses in `unknown_on`. What could not be told is
-//! reported as unknown, and nothing is run for it.
+//! `creates` is looked at; the guards (in a spec: the command) are run, as `user`, in `cwd`, with `env` and `stdin`. **So they must
+//! not change anything.** A command that is not found is unknown, unless `exit_status: 127` is asked for.
 //!
 //! # What is changed
-//! Whatever `run` does. The guards are asked once more right before it. It runs at most once in an apply, and the guards are
-//! asked again afterwards: a command whose guard still says that it is due is reported as failed.
+//! What the command changes. Its guards are asked once more right before. It is killed at its `timeout`, and runs at most once in an
+//! apply.
 //!
 //! # Example
 //! ```yaml
@@ -29,11 +29,6 @@
 //! - command: newaliases
 //!   on_change: [/etc/aliases]
 //! ```
-//! and in a spec
-//! ```yaml
-//! - command: nginx -t
-//!   exit_status: 0
-//! ```
 
 use std::time::Duration;
 
@@ -41,49 +36,41 @@ use crate::base::clean;
 use crate::base::quote;
 use crate::base::value::Value;
 use crate::resource::{
-    Attribute, Due, Example, Guard, Identity, Kind, Mistake, Need, Observed, Probe, ProbeAnswer, ProbeEnd, Reading,
-    Resource, Spoil, Step, Table, Type, Want, Work,
+    Attribute, Due, Example, Existence, Guard, Identity, Kind, Mistake, Need, Observed, Probe, ProbeAnswer, ProbeEnd,
+    Reading, Resource, Spoil, Step, Table, Type, Want, Work,
 };
 
-const RUN: Attribute = Attribute::setting("run", Type::Command, "The command, for `sh -c`. Default: the name.");
-const CREATES: Attribute = Attribute::act("creates", Type::Path, "Run it only while this path does not exist.");
-const UNLESS: Attribute = Attribute::act("unless", Type::Command, "Run it only while this command does not succeed.");
-const ONLY_IF: Attribute = Attribute::act("only_if", Type::Command, "Run it only while this command succeeds.");
+const RUN: Attribute = Attribute::setting("run", Type::Command, "What is run, by `sh -c`. Default: the name.");
+const CREATES: Attribute = Attribute::act("creates", Type::Path, "It is due while this path does not exist.");
+const UNLESS: Attribute = Attribute::act("unless", Type::Command, "It is due while this command fails.");
+const ONLY_IF: Attribute = Attribute::act("only_if", Type::Command, "It is due only while this command succeeds.");
 const ON_CHANGE: Attribute = Attribute::act(
     "on_change",
     Type::Watch,
-    "Run it when one of these (addresses, or paths on the host) is not what it was when it last ran.",
+    "It is due when one of these (paths on the host, addresses of resources) is not what it was when the command last succeeded.",
 );
-const ALWAYS: Attribute =
-    Attribute::act("always", Type::Bool, "Run it on every apply. It is then reported as not observable.");
+const ALWAYS: Attribute = Attribute::act("always", Type::Bool, "It runs on every apply; nothing can be verified.");
 const UNKNOWN_ON: Attribute = Attribute::act(
     "unknown_on",
     Type::List(&Type::Int),
-    "Statuses by which a guard says that it could not tell, beside 126 and 127.",
+    "Exit statuses by which a guard says that it could not tell, beside 126 and 127.",
 );
-const EXIT_STATUS: Attribute = Attribute::check("exit_status", Type::Int, "The status it must end with.");
-const STDOUT: Attribute = Attribute::check("stdout", Type::Text, "What it must write to standard output.");
-const STDERR: Attribute = Attribute::check("stderr", Type::Text, "What it must write to standard error.");
-const USER: Attribute = Attribute::setting("user", Type::Text, "Whom it and its guards run as. Default: root.");
+const USER: Attribute =
+    Attribute::setting("user", Type::Text, "Whom it and its guards run as. Default: the acting user.");
 const CWD: Attribute = Attribute::setting("cwd", Type::Path, "Where it and its guards run. Default: `/`.");
-const ENV: Attribute =
-    Attribute::setting("env", Type::Map(&Type::Text), "Additional environment of it and its guards.");
+const ENV: Attribute = Attribute::setting("env", Type::Map(&Type::Text), "What is added to their environment.");
 const STDIN: Attribute = Attribute::setting("stdin", Type::Text, "What it reads. Default: nothing.");
-const TIMEOUT: Attribute = Attribute::setting(
-    "timeout",
-    Type::Duration,
-    "When it is ended. Default: 10m in a role, 30s in a spec; guards always have 30s.",
-);
+const TIMEOUT: Attribute =
+    Attribute::setting("timeout", Type::Duration, "When it is killed. Default: 10m in a role, 30s in a spec.");
+const EXIT_STATUS: Attribute = Attribute::check("exit_status", Type::Int, "The status it ends with.");
+const STDOUT: Attribute = Attribute::check("stdout", Type::Text, "What it prints, at most 256 KiB.");
+const STDERR: Attribute = Attribute::check("stderr", Type::Text, "What it writes to standard error, at most 16 KiB.");
 
 static TABLE: Table = Table {
     name: "command",
-    summary: "a command under guards; in a spec, what a command answers",
+    summary: "a command under its guards, or what a command answers",
     source: include_str!("command.rs"),
-    identity: Identity {
-        name: "name",
-        ty: Type::Command,
-        doc: "What it is called; also the command, where there is no `run`.",
-    },
+    identity: Identity { name: "name", ty: Type::Command, doc: "What it is called; without `run` also what is run." },
     in_roles: true,
     in_specs: true,
     has_state: false,
@@ -95,27 +82,38 @@ static TABLE: Table = Table {
         ON_CHANGE,
         ALWAYS,
         UNKNOWN_ON,
-        EXIT_STATUS,
-        STDOUT,
-        STDERR,
         USER,
         CWD,
         ENV,
         STDIN,
         TIMEOUT,
+        EXIT_STATUS,
+        STDOUT,
+        STDERR,
     ],
-    examples: &[Example {
-        yaml: "- command: note the release\n  run: mkdir -p /srv/snowmelt-examples/command; echo 1.0 >/srv/snowmelt-examples/command/release\n  \
-               unless: grep -qx 1.0 /srv/snowmelt-examples/command/release 2>/dev/null\n",
-        spoils: &[Spoil {
-            address: "command:note the release#state",
-            spoil: "echo 0.9 >/srv/snowmelt-examples/command/release",
-            oracle: "test \"$(cat /srv/snowmelt-examples/command/release)\" = 1.0",
-        }],
-    }],
+    examples: &[
+        Example {
+            yaml: "- command: make the marker\n  run: mkdir -p /srv/snowmelt-examples/command && echo made >/srv/snowmelt-examples/command/marker\n  \
+                   creates: /srv/snowmelt-examples/command/marker\n",
+            spoils: &[Spoil {
+                address: "command:make the marker#state",
+                spoil: "rm /srv/snowmelt-examples/command/marker",
+                oracle: "grep -qx made /srv/snowmelt-examples/command/marker",
+            }],
+        },
+        Example {
+            yaml: "- command: count to three\n  run: mkdir -p /srv/snowmelt-examples/command && seq 3 >/srv/snowmelt-examples/command/numbers\n  \
+                   unless: test \"$(wc -l </srv/snowmelt-examples/command/numbers)\" = 3\n",
+            spoils: &[Spoil {
+                address: "command:count to three#state",
+                spoil: "echo 4 >>/srv/snowmelt-examples/command/numbers",
+                oracle: "test \"$(tail -n 1 /srv/snowmelt-examples/command/numbers)\" = 3",
+            }],
+        },
+    ],
 };
 
-/// The kind.
+/// The kind `command`.
 pub(super) struct Command;
 
 impl Kind for Command {
@@ -124,34 +122,54 @@ impl Kind for Command {
     }
 
     fn mistakes(&self, resource: &Resource) -> Vec<Mistake> {
-        let mistake = |attribute, message: &str, hint: &str| {
-            vec![Mistake { attribute, message: message.to_owned(), hint: Some(hint.to_owned()) }]
+        let mut mistakes = Vec::new();
+        let mut add = |attribute: Option<&Attribute>, message: &str, hint: &str| {
+            let (message, hint) = (message.to_owned(), Some(hint.to_owned()));
+            mistakes.push(Mistake { attribute: attribute.map(|a| a.name), message, hint });
         };
-        if resource.is_check {
-            if resource.compared().next().is_none() {
-                return mistake(
-                    None,
-                    "nothing is expected of this command",
-                    "add `exit_status: 0`, or what `stdout` must be",
+        let has = |attribute: &Attribute| resource.want(attribute).is_some();
+        if let Some(Value::Map(env)) = resource.value(&ENV) {
+            for name in env.keys().filter(|name| !is_variable(name)) {
+                add(
+                    Some(&ENV),
+                    &format!("`{name}` is no name of a variable"),
+                    "letters, digits and `_`, not beginning with a digit",
                 );
             }
-            return Vec::new();
         }
-        let guarded =
-            [&CREATES, &UNLESS, &ONLY_IF, &ON_CHANGE].into_iter().find(|guard| resource.want(guard).is_some());
-        match (resource.truth(&ALWAYS) == Some(true), guarded) {
-            (false, None) => mistake(
+        if resource.is_check {
+            if resource.compared().next().is_none() {
+                add(None, "this asks nothing of the command", "add `exit_status: 0`, or what `stdout` must be");
+            }
+            return mistakes;
+        }
+        let guarded = [&CREATES, &UNLESS, &ONLY_IF, &ON_CHANGE].into_iter().find(|attribute| has(attribute));
+        match (guarded, resource.truth(&ALWAYS)) {
+            (None, Some(true)) => {}
+            (Some(_), Some(true)) => {
+                add(Some(&ALWAYS), "a command with a guard does not always run", "leave out `always`, or the guards");
+            }
+            (None, _) => add(
                 None,
-                "this command has no guard: nothing could tell whether it still has to be run",
-                "add `creates`, `unless`, `only_if` or `on_change`; or say `always: true`",
+                "nothing says when this command is due",
+                "add `creates`, `unless`, `only_if` or `on_change`; or say `always: true` to run it on every apply",
             ),
-            (true, Some(guard)) => mistake(
-                Some(ALWAYS.name),
-                &format!("`always` and `{}` contradict each other", guard.name),
-                "leave one of them out",
-            ),
-            _ => Vec::new(),
+            (Some(_), _) => {}
         }
+        if has(&UNKNOWN_ON) && !has(&UNLESS) && !has(&ONLY_IF) {
+            add(
+                Some(&UNKNOWN_ON),
+                "there is no guard that could say so",
+                "`unknown_on` is about `unless` and `only_if`",
+            );
+        }
+        if statuses(resource).iter().any(|status| !(1..=255).contains(status)) {
+            add(Some(&UNKNOWN_ON), "an exit status is a number from 1 to 255", "0 means that the guard holds");
+        }
+        if resource.int(&TIMEOUT).is_some_and(|seconds| seconds < 1) {
+            add(Some(&TIMEOUT), "the deadline is before the start", "write `10s`, `5m` or `1h`");
+        }
+        mistakes
     }
 
     fn is_observable(&self, resource: &Resource) -> bool {
@@ -163,246 +181,377 @@ impl Kind for Command {
         if paths.is_empty() {
             return String::new();
         }
-        // Whether a path is not there can be told only where its folder may be searched.
-        format!(
-            "for path in {}; do\nif [ -e \"$path\" ] || [ -L \"$path\" ]; then echo there; continue; fi\nfolder=${{path%/*}}\n\
-             while [ -n \"$folder\" ] && [ ! -e \"$folder\" ]; do folder=${{folder%/*}}; done\n\
-             if [ -x \"${{folder:-/}}\" ]; then echo gone; else echo hidden; fi\ndone",
-            quote::words(paths)
-        )
+        format!("{EXISTS}for path in {}; do exists \"$path\"; done\n", quote::words(paths))
     }
 
     fn probes(&self, resource: &Resource) -> Vec<Probe> {
         if resource.is_check {
-            return vec![Probe { timeout: timeout(resource, 30), ..run(resource) }];
+            return vec![run(resource)];
         }
-        [&UNLESS, &ONLY_IF].into_iter().filter_map(|guard| guard_probe(resource, guard)).collect()
+        [&UNLESS, &ONLY_IF].iter().filter_map(|attribute| guard(resource, attribute)).collect()
     }
 
     fn unknown_statuses(&self, resource: &Resource) -> Vec<u8> {
-        let statuses = resource.value(&UNKNOWN_ON).and_then(Value::as_list).unwrap_or_default();
-        statuses.iter().filter_map(Value::as_int).filter_map(|status| u8::try_from(status).ok()).collect()
+        statuses(resource).into_iter().filter_map(|status| u8::try_from(status).ok()).collect()
     }
 
     fn read(&self, batch: &[&Resource], answer: &[u8], probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let text = clean::utf8(answer);
-        let mut paths = text.lines();
-        let mut read_one = |resource: &&Resource, answers: &Vec<ProbeAnswer>| {
-            let path = resource.text(&CREATES).map(|_| paths.next().unwrap_or_default().to_owned());
-            if resource.is_check { checked(resource, answers) } else { guarded(resource, path.as_deref(), answers) }
+        let mut created = answer.split(|byte| *byte == b'\n');
+        let none = Vec::new();
+        let one = |(at, resource): (usize, &&Resource)| {
+            let probes = probes.get(at).unwrap_or(&none);
+            if resource.is_check {
+                return probes.first().map_or_else(not_run, |probe| answered(resource, probe));
+            }
+            let created = resource.text(&CREATES).map(|path| match created.next() {
+                Some(b"yes") => Told::No,
+                Some(b"no") => Told::Yes,
+                Some(b"denied") => Told::Unknown(format!("whether {path} exists: permission denied")),
+                _ => Told::Unknown(format!("whether {path} exists was not answered")),
+            });
+            due(resource, created, probes)
         };
-        batch.iter().zip(probes).map(|(resource, answers)| read_one(resource, answers)).collect()
+        batch.iter().enumerate().map(one).collect()
     }
 
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
-        let step = |(item, due): (usize, &Due<'_>)| {
-            let resource = due.resource;
-            let mut guards = Vec::new();
-            guards.extend(resource.text(&CREATES).map(|path| Guard::Creates(path.to_owned())));
-            guards.extend(guard_probe(resource, &UNLESS).map(Guard::Unless));
-            guards.extend(guard_probe(resource, &ONLY_IF).map(Guard::OnlyIf));
-            guards.extend(resource.want(&ON_CHANGE).map(|_| Guard::OnChange));
-            let run = Probe { timeout: timeout(resource, 600), ..run(resource) };
-            Step { items: vec![item], title: format!("run {}", resource.identity()), work: Work::Run { run, guards } }
+        let step = |(at, one): (usize, &Due<'_>)| {
+            let resource = one.resource;
+            let guards = [
+                resource.text(&CREATES).map(|path| Guard::Creates(path.to_owned())),
+                guard(resource, &UNLESS).map(Guard::Unless),
+                guard(resource, &ONLY_IF).map(Guard::OnlyIf),
+                resource.want(&ON_CHANGE).map(|_| Guard::OnChange),
+            ];
+            let work = Work::Run { run: run(resource), guards: guards.into_iter().flatten().collect() };
+            Step { items: vec![at], title: format!("run {}", resource.identity()), work }
         };
         due.iter().enumerate().map(step).collect()
     }
 
-    /// A command may bring about anything.
-    fn provides(&self, _resource: &Resource, _need: &Need) -> bool {
-        true
+    fn provides(&self, resource: &Resource, need: &Need) -> bool {
+        let created = resource.text(&CREATES);
+        match need {
+            // What it leaves behind is not known; what it is said to create is.
+            Need::File(path) | Need::Parent(path) => {
+                created.is_none_or(|made| made == path || made.starts_with(&format!("{path}/")))
+            }
+            Need::Tool(_) | Need::Unit(_) | Need::User(_) | Need::Group(_) => true,
+        }
     }
 }
 
+/// Whether a path is there, also as a dangling link; a folder that may not be searched is no "no".
+const EXISTS: &str = r#"exists() {
+	if [ -e "$1" ] || [ -L "$1" ]; then echo yes; return; fi
+	folder=${1%/*}
+	while [ -n "$folder" ] && [ ! -e "$folder" ]; do folder=${folder%/*}; done
+	if [ -d "${folder:-/}" ] && [ ! -x "${folder:-/}" ]; then echo denied; else echo no; fi
+}
+"#;
+
+/// Whether a guard allows the command.
+enum Told {
+    Yes,
+    No,
+    Unready(Need),
+    Unknown(String),
+}
+
+/// What the guards come to: one that forbids decides, then one that could not tell. `Existence::Present` is "nothing to do".
+/// Whether what it watches changed is found by the engine, which remembers: it narrows what is due here.
+fn due(resource: &Resource, created: Option<Told>, probes: &[ProbeAnswer]) -> Observed {
+    let mut answers = probes.iter();
+    let unless = guard(resource, &UNLESS).map(|probe| match holds(resource, &probe, answers.next()) {
+        Told::Yes => Told::No,
+        Told::No => Told::Yes,
+        other => other,
+    });
+    let only_if = guard(resource, &ONLY_IF).map(|probe| holds(resource, &probe, answers.next()));
+    let told: Vec<Told> = [created, unless, only_if].into_iter().flatten().collect();
+    let forbidden = told.iter().any(|told| matches!(told, Told::No));
+    let untold = told.into_iter().find_map(|told| match told {
+        Told::Unready(need) => Some(Existence::Unready(need)),
+        Told::Unknown(why) => Some(Existence::Unknown(why)),
+        Told::Yes | Told::No => None,
+    });
+    let existence = match untold {
+        _ if forbidden => Existence::Present,
+        Some(untold) => untold,
+        None => Existence::Absent,
+    };
+    Observed { existence, ..Observed::present([]) }
+}
+
+/// Whether a guard's command holds.
+fn holds(resource: &Resource, probe: &Probe, answer: Option<&ProbeAnswer>) -> Told {
+    let Some(answer) = answer else { return Told::Unknown("its guard was not run".to_owned()) };
+    let shown = clean::shorten(&probe.command, 60);
+    match &answer.end {
+        ProbeEnd::Exit(0) => Told::Yes,
+        ProbeEnd::Exit(127) => Told::Unready(Need::Tool(missing_tool(&probe.command, &answer.stderr))),
+        ProbeEnd::Exit(126) => Told::Unknown(format!("its guard `{shown}` cannot be executed")),
+        ProbeEnd::Exit(status) if statuses(resource).contains(&i64::from(*status)) => {
+            Told::Unknown(format!("its guard `{shown}` ended with {status}, which means that it could not tell"))
+        }
+        ProbeEnd::Exit(_) => Told::No,
+        end => Told::Unknown(format!("its guard `{shown}` {}", ended(end, probe.timeout))),
+    }
+}
+
+/// The program that a shell says it did not find, else the first word of the command.
+fn missing_tool(command: &str, stderr: &[u8]) -> String {
+    let said = clean::utf8(stderr);
+    let named = said.lines().find_map(|line| {
+        let head = line.strip_suffix(": not found").or_else(|| line.strip_suffix(": command not found"))?;
+        let head = head.strip_suffix(": No such file or directory").unwrap_or(head);
+        head.rsplit(": ").next()
+    });
+    let tool = named.or_else(|| command.split_whitespace().next()).unwrap_or(command);
+    clean::shorten(tool, 100).into_owned()
+}
+
+fn ended(end: &ProbeEnd, timeout: Duration) -> String {
+    match end {
+        ProbeEnd::Exit(status) => format!("ended with {status}"),
+        ProbeEnd::Signal(signal) => format!("was killed by signal {signal}"),
+        ProbeEnd::Deadline => format!("did not end within {}s", timeout.as_secs()),
+        ProbeEnd::NotRun(why) => format!("was not run: {why}"),
+    }
+}
+
+fn not_run() -> Observed {
+    Observed::unknown("the command was not run")
+}
+
+/// What a spec's command answered.
+fn answered(resource: &Resource, answer: &ProbeAnswer) -> Observed {
+    let asked = resource.int(&EXIT_STATUS);
+    let command = run(resource);
+    match &answer.end {
+        ProbeEnd::Exit(status) if asked == Some(i64::from(*status)) || !matches!(status, 126 | 127) => {
+            let output = |attribute: &Attribute, bytes: &[u8]| {
+                if answer.truncated {
+                    return Reading::Unknown("it printed more than is kept".to_owned());
+                }
+                let text = clean::utf8(bytes);
+                // Nobody writes the line end that every output ends with.
+                let bare = resource.text(attribute).is_some_and(|wanted| !wanted.ends_with('\n'));
+                Reading::Is(text.strip_suffix('\n').filter(|_| bare).unwrap_or(&text).into())
+            };
+            Observed::present([
+                (EXIT_STATUS.name, Reading::Is(i64::from(*status).into())),
+                (STDOUT.name, output(&STDOUT, &answer.stdout)),
+                (STDERR.name, output(&STDERR, &answer.stderr)),
+            ])
+        }
+        ProbeEnd::Exit(127) => Observed::unready(Need::Tool(missing_tool(&command.command, &answer.stderr))),
+        ProbeEnd::Exit(126) => Observed::unknown("it cannot be executed"),
+        end => Observed::unknown(format!("it {}", ended(end, command.timeout))),
+    }
+}
+
+/// The command itself.
 fn run(resource: &Resource) -> Probe {
-    let text = |attribute: &Attribute| resource.text(attribute).map(str::to_owned);
+    let command = revealed(resource, &RUN).unwrap_or_else(|| resource.head.clone());
+    let default = if resource.is_check { 30 } else { 600 };
+    let seconds = resource.int(&TIMEOUT).and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(default);
+    let stdin = revealed(resource, &STDIN).map(String::into_bytes);
+    Probe { stdin, timeout: Duration::from_secs(seconds), ..probe(resource, command) }
+}
+
+/// One of its guards: as the same user, in the same place, without input.
+fn guard(resource: &Resource, attribute: &Attribute) -> Option<Probe> {
+    revealed(resource, attribute).map(|command| probe(resource, command))
+}
+
+fn probe(resource: &Resource, command: String) -> Probe {
     let env = match resource.value(&ENV) {
-        Some(Value::Map(map)) => map.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+        Some(Value::Map(map)) => map.iter().map(|(name, value)| (name.clone(), bare(value))).collect(),
         _ => Vec::new(),
     };
-    Probe {
-        command: text(&RUN).unwrap_or_else(|| resource.head.clone()),
-        user: text(&USER),
-        cwd: text(&CWD),
-        env,
-        stdin: text(&STDIN).map(String::into_bytes),
-        timeout: timeout(resource, 30),
+    let owned = |attribute: &Attribute| resource.text(attribute).map(str::to_owned);
+    Probe { user: owned(&USER), cwd: owned(&CWD), env, ..Probe::new(command) }
+}
+
+fn revealed(resource: &Resource, attribute: &Attribute) -> Option<String> {
+    match resource.want(attribute)? {
+        Want::Exactly(value) => Some(bare(value)),
+        _ => None,
     }
 }
 
-/// A guard runs where and as whom its command runs, but reads nothing and has its own deadline.
-fn guard_probe(resource: &Resource, guard: &Attribute) -> Option<Probe> {
-    let command = resource.text(guard)?.to_owned();
-    Some(Probe { command, stdin: None, timeout: Duration::from_secs(30), ..run(resource) })
-}
-
-fn timeout(resource: &Resource, default: u64) -> Duration {
-    let seconds = resource.int(&TIMEOUT).and_then(|seconds| u64::try_from(seconds).ok());
-    Duration::from_secs(seconds.unwrap_or(default).max(1))
-}
-
-/// Whether there is something to do: one guard that says no decides; else one that could not tell does.
-fn guarded(resource: &Resource, path: Option<&str>, answers: &[ProbeAnswer]) -> Observed {
-    let unknown_on = Command.unknown_statuses(resource);
-    let mut unknown = None;
-    let mut allows = |allowed: Result<bool, String>| match allowed {
-        Ok(allowed) => allowed,
-        Err(why) => {
-            unknown.get_or_insert(why);
-            true
-        }
-    };
-    let by_path = match path {
-        None | Some("gone") => true,
-        Some("there") => false,
-        Some(_) => allows(Err("`creates`: permission denied".to_owned())),
-    };
-    let mut answers = answers.iter();
-    let mut ask = |guard: &Attribute, wanted: bool| match resource.text(guard).and_then(|_| answers.next()) {
-        None => true,
-        Some(answer) => allows(
-            holds(answer, &unknown_on).map(|holds| holds == wanted).map_err(|why| format!("`{}` {why}", guard.name)),
-        ),
-    };
-    let (by_unless, by_only_if) = (ask(&UNLESS, false), ask(&ONLY_IF, true));
-    match unknown {
-        _ if !(by_path && by_unless && by_only_if) => Observed::present([]),
-        Some(why) => Observed::unknown(why),
-        None => Observed::absent(),
+/// A value as the command sees it, a secret too.
+fn bare(value: &Value) -> String {
+    match value {
+        Value::Secret(secret) => secret.expose().to_owned(),
+        other => other.to_string(),
     }
 }
 
-/// A guard is three-valued.
-fn holds(answer: &ProbeAnswer, unknown_on: &[u8]) -> Result<bool, String> {
-    let said = clean::utf8(&answer.stderr);
-    let said = said.trim();
-    let said = if said.is_empty() { String::new() } else { format!(": {}", clean::shorten(said, 200)) };
-    match &answer.end {
-        ProbeEnd::Exit(0) => Ok(true),
-        ProbeEnd::Exit(126 | 127) => Err(format!("could not be run{said}")),
-        ProbeEnd::Exit(status) if unknown_on.contains(status) => Err(format!("could not tell (status {status}){said}")),
-        ProbeEnd::Exit(_) => Ok(false),
-        ProbeEnd::Signal(signal) => Err(format!("was ended by signal {signal}{said}")),
-        ProbeEnd::Deadline => Err("was ended at its deadline".to_owned()),
-        ProbeEnd::NotRun(why) => Err(format!("was not run: {why}")),
-    }
+/// What a shell takes for the name of a variable.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// What the command of a spec answered.
-fn checked(resource: &Resource, answers: &[ProbeAnswer]) -> Observed {
-    let Some(answer) = answers.first() else { return Observed::unknown("it was not run") };
-    let status = match &answer.end {
-        ProbeEnd::Exit(status) => i64::from(*status),
-        ProbeEnd::Signal(signal) => 128 + i64::from(*signal),
-        ProbeEnd::Deadline => return Observed::unknown("it was ended at its deadline"),
-        ProbeEnd::NotRun(why) => return Observed::unknown(format!("it was not run: {why}")),
-    };
-    let is_expected =
-        matches!(resource.want(&EXIT_STATUS), Some(Want::Exactly(Value::Int(wanted))) if *wanted == status);
-    if matches!(answer.end, ProbeEnd::Exit(126 | 127)) && !is_expected {
-        let said = clean::utf8(&answer.stderr);
-        return Observed::unknown(format!("it could not be run: {}", clean::shorten(said.trim(), 200)));
-    }
-    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
-        Ok(text) => Reading::Is(Value::from(text)),
-        Err(_) => Reading::Unknown("it is not UTF-8 text".to_owned()),
-    };
-    Observed::present([
-        (EXIT_STATUS.name, Reading::Is(Value::Int(status))),
-        (STDOUT.name, text(&answer.stdout)),
-        (STDERR.name, text(&answer.stderr)),
-    ])
+fn statuses(resource: &Resource) -> Vec<i64> {
+    let items = resource.value(&UNKNOWN_ON).and_then(Value::as_list).unwrap_or_default();
+    items.iter().filter_map(Value::as_int).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::Existence;
-    use crate::resource::testing::resource;
-
-    fn answer(end: ProbeEnd) -> ProbeAnswer {
-        ProbeAnswer { end, stdout: b"out\n".to_vec(), stderr: b"err\n".to_vec(), truncated: false }
-    }
+    use crate::resource::testing::{check, everywhere, resource, steps};
 
     fn command(values: &[(&'static str, Value)]) -> Resource {
-        resource(&Command, "do it", values)
+        resource(&Command, "make it so", values)
     }
 
-    fn existence(resource: &Resource, path: &str, ends: &[ProbeEnd]) -> Existence {
-        let answers = ends.iter().cloned().map(answer).collect();
-        Command.read(&[resource], path.as_bytes(), &[answers]).remove(0).existence
+    fn answer(end: ProbeEnd, stdout: &str, stderr: &str) -> ProbeAnswer {
+        ProbeAnswer { end, stdout: stdout.into(), stderr: stderr.into(), truncated: false }
+    }
+
+    fn exit(status: u8) -> ProbeAnswer {
+        answer(ProbeEnd::Exit(status), "", "")
+    }
+
+    fn existence(resource: &Resource, created: &str, probes: &[ProbeAnswer]) -> Existence {
+        Command.read(&[resource], created.as_bytes(), &[probes.to_vec()]).remove(0).existence
     }
 
     #[test]
-    fn a_guard_answers_in_three_ways() {
-        let unless = command(&[("unless", "x".into()), ("unknown_on", Value::List(vec![Value::Int(3)]))]);
-        for (end, expected) in [
-            (ProbeEnd::Exit(0), Ok(true)),
-            (ProbeEnd::Exit(1), Ok(false)),
-            (ProbeEnd::Exit(125), Ok(false)),
-            (ProbeEnd::Exit(126), Err(())),
-            (ProbeEnd::Exit(127), Err(())),
-            (ProbeEnd::Exit(3), Err(())),
-            (ProbeEnd::Signal(11), Err(())),
-            (ProbeEnd::Deadline, Err(())),
-            (ProbeEnd::NotRun("x".into()), Err(())),
+    fn a_guard_has_three_answers() {
+        let unless = command(&[("unless", "test -e x".into()), ("unknown_on", [4_i64].into_iter().collect())]);
+        let only_if = command(&[("only_if", "test -e x".into())]);
+        let unknown = |existence: &Existence| matches!(existence, Existence::Unknown(_));
+        assert_eq!(existence(&unless, "", &[exit(0)]), Existence::Present);
+        assert_eq!(existence(&unless, "", &[exit(1)]), Existence::Absent);
+        assert_eq!(existence(&unless, "", &[exit(125)]), Existence::Absent);
+        assert_eq!(existence(&only_if, "", &[exit(0)]), Existence::Absent);
+        assert_eq!(existence(&only_if, "", &[exit(1)]), Existence::Present);
+        for end in [
+            ProbeEnd::Exit(126),
+            ProbeEnd::Exit(4),
+            ProbeEnd::Signal(9),
+            ProbeEnd::Deadline,
+            ProbeEnd::NotRun("no".into()),
         ] {
-            let found = existence(&unless, "", std::slice::from_ref(&end));
-            match expected {
-                Ok(true) => assert_eq!(found, Existence::Present, "{end:?}"),
-                Ok(false) => assert_eq!(found, Existence::Absent, "{end:?}"),
-                Err(()) => assert!(matches!(found, Existence::Unknown(_)), "{end:?}: {found:?}"),
-            }
+            assert!(unknown(&existence(&unless, "", &[answer(end.clone(), "", "")])), "{end:?}");
+        }
+        assert!(unknown(&existence(&unless, "", &[])));
+        assert_eq!(existence(&only_if, "", &[exit(4)]), Existence::Present);
+    }
+
+    #[test]
+    fn a_guard_that_is_not_there_yet_names_what_it_needs() {
+        let guarded = command(&[("unless", "/opt/app/bin/migrate --is-current".into())]);
+        for (stderr, tool) in [
+            ("sh: 1: psql: not found\n", "psql"),
+            ("bash: line 1: psql: command not found\n", "psql"),
+            ("sh: psql: not found\n", "psql"),
+            ("sh: 1: /opt/x: not found\n", "/opt/x"),
+            ("", "/opt/app/bin/migrate"),
+        ] {
+            let found = existence(&guarded, "", &[answer(ProbeEnd::Exit(127), "", stderr)]);
+            assert_eq!(found, Existence::Unready(Need::Tool(tool.into())), "{stderr}");
         }
     }
 
     #[test]
-    fn all_guards_must_allow_it_and_a_no_decides() {
-        let all = command(&[("creates", "/x".into()), ("unless", "u".into()), ("only_if", "o".into())]);
-        let (yes, no, lost) = (ProbeEnd::Exit(0), ProbeEnd::Exit(1), ProbeEnd::Deadline);
-        assert_eq!(existence(&all, "gone\n", &[no.clone(), yes.clone()]), Existence::Absent);
-        assert_eq!(existence(&all, "there\n", &[no.clone(), yes.clone()]), Existence::Present);
-        assert_eq!(existence(&all, "gone\n", &[yes.clone(), lost.clone()]), Existence::Present);
-        assert_eq!(existence(&all, "gone\n", &[lost.clone(), no.clone()]), Existence::Present);
-        assert!(matches!(existence(&all, "gone\n", &[lost, yes.clone()]), Existence::Unknown(_)));
-        assert!(matches!(existence(&all, "hidden\n", &[no, yes]), Existence::Unknown(_)));
+    fn all_guards_must_allow_it_and_one_that_forbids_decides() {
+        let all = command(&[("creates", "/x".into()), ("unless", "a".into()), ("only_if", "b".into())]);
+        assert_eq!(existence(&all, "no\n", &[exit(1), exit(0)]), Existence::Absent);
+        assert_eq!(existence(&all, "yes\n", &[exit(1), exit(0)]), Existence::Present);
+        assert_eq!(existence(&all, "no\n", &[exit(0), exit(0)]), Existence::Present);
+        assert_eq!(existence(&all, "no\n", &[exit(126), exit(1)]), Existence::Present);
+        assert!(matches!(existence(&all, "no\n", &[exit(126), exit(0)]), Existence::Unknown(_)));
+        assert!(matches!(existence(&all, "denied\n", &[exit(1), exit(0)]), Existence::Unknown(_)));
+        assert!(matches!(existence(&all, "", &[exit(1), exit(0)]), Existence::Unknown(_)));
+        let watching = command(&[("on_change", ["/etc/aliases"].into_iter().collect())]);
+        assert_eq!(existence(&watching, "", &[]), Existence::Absent);
     }
 
     #[test]
-    fn a_command_without_a_guard_is_a_mistake() {
-        assert_eq!(command(&[]).kind.mistakes(&command(&[])).len(), 1);
-        assert!(Command.mistakes(&command(&[("always", true.into())])).is_empty());
-        assert_eq!(Command.mistakes(&command(&[("always", true.into()), ("unless", "x".into())])).len(), 1);
-        let check = Resource { is_check: true, ..command(&[]) };
-        assert_eq!(Command.mistakes(&check).len(), 1);
-    }
-
-    #[test]
-    fn a_check_reads_what_was_answered() {
-        let check = Resource { is_check: true, ..command(&[("exit_status", Value::Int(0))]) };
-        let read = |check: &Resource, end| Command.read(&[check], b"", &[vec![answer(end)]]).remove(0);
-        let read_status = |end| read(&check, end).reading("exit_status").cloned();
-        assert_eq!(read_status(ProbeEnd::Exit(2)), Some(Reading::Is(Value::Int(2))));
-        assert_eq!(read_status(ProbeEnd::Signal(11)), Some(Reading::Is(Value::Int(139))));
-        assert_eq!(read(&check, ProbeEnd::Exit(0)).reading("stdout"), Some(&Reading::Is("out\n".into())));
-        assert!(matches!(read(&check, ProbeEnd::Exit(127)).existence, Existence::Unknown(_)));
-        assert!(matches!(read(&check, ProbeEnd::Deadline).existence, Existence::Unknown(_)));
-        let missing = Resource { is_check: true, ..command(&[("exit_status", Value::Int(127))]) };
-        assert_eq!(read(&missing, ProbeEnd::Exit(127)).reading("exit_status"), Some(&Reading::Is(Value::Int(127))));
-    }
-
-    #[test]
-    fn every_shell_sees_the_same_paths() {
-        let there = command(&[("creates", "/etc/passwd".into())]);
-        let gone = command(&[("creates", "/nonexistent dir/$(id)".into())]);
-        let fragment = Command.fragment(&[&there, &gone]);
-        for shell in ["dash", "bash", "busybox"] {
-            let mut run = std::process::Command::new(shell);
-            if shell == "busybox" {
-                run.arg("sh");
-            }
-            let out = run.arg("-c").arg(&fragment).output().unwrap();
-            assert_eq!(String::from_utf8_lossy(&out.stdout), "there\ngone\n", "{shell}");
+    fn every_shell_sees_whether_a_path_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("$(id) 'x"), "").unwrap();
+        std::os::unix::fs::symlink("/nowhere", at("-dangling")).unwrap();
+        let paths = [at("$(id) 'x"), at("-dangling"), at("none"), at("none/below/it"), "/none".to_owned()];
+        let resources: Vec<Resource> = paths.iter().map(|path| command(&[("creates", path.as_str().into())])).collect();
+        let batch: Vec<&Resource> = resources.iter().collect();
+        for (shell, answer) in everywhere(&Command.fragment(&batch)) {
+            let observed = Command.read(&batch, &answer, &vec![Vec::new(); batch.len()]);
+            let found: Vec<bool> = observed.iter().map(|one| one.existence == Existence::Present).collect();
+            assert_eq!(found, [true, true, false, false, false], "{shell}");
         }
+    }
+
+    #[test]
+    fn a_spec_runs_the_command_and_reads_its_answer() {
+        let asks = |values: &[(&'static str, Value)]| check(resource(&Command, "nginx -t", values));
+        let zero = asks(&[("exit_status", 0.into()), ("stdout", "ok".into()), ("stderr", "two\nlines\n".into())]);
+        assert_eq!(Command.probes(&zero), [Probe::new("nginx -t")]);
+        let read = |resource: &Resource, answer: ProbeAnswer| Command.read(&[resource], b"", &[vec![answer]]).remove(0);
+        let observed = read(&zero, answer(ProbeEnd::Exit(3), "ok\n", "two\nlines\n"));
+        assert_eq!(observed.reading("exit_status"), Some(&Reading::Is(3.into())));
+        assert_eq!(observed.reading("stdout"), Some(&Reading::Is("ok".into())));
+        assert_eq!(observed.reading("stderr"), Some(&Reading::Is("two\nlines\n".into())));
+        let cut = ProbeAnswer { truncated: true, ..exit(0) };
+        assert!(matches!(read(&zero, cut).reading("stdout"), Some(Reading::Unknown(_))));
+        let missing = answer(ProbeEnd::Exit(127), "", "sh: 1: nginx: not found");
+        assert_eq!(read(&zero, missing.clone()).existence, Existence::Unready(Need::Tool("nginx".into())));
+        assert!(matches!(read(&zero, answer(ProbeEnd::Deadline, "", "")).existence, Existence::Unknown(_)));
+        let gone = asks(&[("exit_status", 127.into())]);
+        assert_eq!(read(&gone, missing).reading("exit_status"), Some(&Reading::Is(127.into())));
+    }
+
+    #[test]
+    fn how_it_is_run() {
+        let env = Value::Map(
+            [("TOKEN".to_owned(), Value::Secret(crate::base::secret::Secret::new("s/x", "hunter2".into())))]
+                .into_iter()
+                .collect(),
+        );
+        let all = command(&[
+            ("run", "do it".into()),
+            ("unless", "is it".into()),
+            ("user", "app".into()),
+            ("cwd", "/srv".into()),
+            ("env", env),
+            ("stdin", "in".into()),
+            ("timeout", 5.into()),
+        ]);
+        let steps = steps(&all, &Observed::absent());
+        let Work::Run { run, guards } = &steps[0].work else { panic!("{steps:?}") };
+        let env = vec![("TOKEN".to_owned(), "hunter2".to_owned())];
+        let guard = Probe { user: Some("app".into()), cwd: Some("/srv".into()), env, ..Probe::new("is it") };
+        let expected = Probe {
+            command: "do it".into(),
+            stdin: Some(b"in".to_vec()),
+            timeout: Duration::from_secs(5),
+            ..guard.clone()
+        };
+        assert_eq!((run, guards.as_slice()), (&expected, [Guard::Unless(guard)].as_slice()));
+        assert_eq!(steps[0].title, "run make it so");
+    }
+
+    #[test]
+    fn an_unguarded_command_is_a_mistake() {
+        let mistakes = |values: &[(&'static str, Value)]| Command.mistakes(&command(values)).len();
+        assert_eq!(mistakes(&[]), 1);
+        assert_eq!(mistakes(&[("always", false.into())]), 1);
+        assert_eq!(mistakes(&[("always", true.into())]), 0);
+        assert_eq!(mistakes(&[("always", true.into()), ("creates", "/x".into())]), 1);
+        assert_eq!(mistakes(&[("unless", "x".into())]), 0);
+        assert_eq!(mistakes(&[("creates", "/x".into()), ("unknown_on", [3_i64].into_iter().collect())]), 1);
+        assert_eq!(mistakes(&[("unless", "x".into()), ("unknown_on", [0_i64].into_iter().collect())]), 1);
+        assert_eq!(mistakes(&[("unless", "x".into()), ("timeout", 0.into())]), 1);
+        let env = Value::Map([("A;rm".to_owned(), Value::from("x"))].into_iter().collect());
+        assert_eq!(mistakes(&[("unless", "x".into()), ("env", env)]), 1);
+        assert_eq!(Command.mistakes(&check(command(&[]))).len(), 1);
+        assert!(Command.is_observable(&command(&[])) && !Command.is_observable(&command(&[("always", true.into())])));
     }
 }

@@ -5,8 +5,9 @@ mod directory;
 mod file;
 mod link;
 mod package;
-#[cfg(test)]
-mod testing;
+mod port;
+mod process;
+mod service;
 
 use crate::resource::Kind;
 
@@ -17,7 +18,10 @@ pub const ALL: &[&dyn Kind] = &[
     &directory::Directory,
     &link::Link,
     &package::Package,
+    &service::Service,
     &command::Command,
+    &port::Port,
+    &process::Process,
 ];
 
 /// The kind with this name.

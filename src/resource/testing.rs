@@ -46,14 +46,39 @@ pub(crate) fn absent(mut resource: Resource) -> Resource {
     resource
 }
 
+/// The same in a spec.
+pub(crate) fn check(mut resource: Resource) -> Resource {
+    resource.is_check = true;
+    resource
+}
+
 /// The steps for one resource when all that was declared differs: of a thing that is there its attributes, else its state.
 pub(crate) fn steps(resource: &Resource, observed: &Observed) -> Vec<Step> {
-    let mut differs: Vec<&'static str> = resource.compared().map(|(attribute, _)| attribute.name).collect();
+    steps_together(&[(resource, observed)])
+}
+
+/// The same for several resources of one kind that stand next to each other.
+pub(crate) fn steps_together(run: &[(&Resource, &Observed)]) -> Vec<Step> {
+    let differs: Vec<Vec<&'static str>> =
+        run.iter().map(|(resource, observed)| differing(resource, observed)).collect();
+    let due = run.iter().zip(&differs).map(|((resource, observed), differs)| Due { resource, observed, differs });
+    run.first().map(|(resource, _)| resource.kind.steps(&due.collect::<Vec<_>>())).unwrap_or_default()
+}
+
+fn differing(resource: &Resource, observed: &Observed) -> Vec<&'static str> {
     let is_there = observed.existence == Existence::Present;
     if is_there == (resource.state == State::Absent) {
-        differs = vec!["state"];
+        return vec!["state"];
     }
-    resource.kind.steps(&[Due { resource, observed, differs: &differs }])
+    resource.compared().map(|(attribute, _)| attribute.name).collect()
+}
+
+/// Fails unless every shell can parse the script.
+pub(crate) fn assert_parses(script: &str) {
+    for (name, shell, _) in combinations() {
+        let output = Command::new(shell[0]).args(&shell[1..]).args(["-n", "-c", script]).output().expect("it starts");
+        assert!(output.status.success(), "{name}: {}\n{script}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// The shell of steps that are shell.

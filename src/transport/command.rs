@@ -8,6 +8,8 @@
 //! that refused, a login shell that is `nologin`, a forced command. The mark is written so that the command line itself,
 //! which `sudo` repeats when it refuses, does not contain it.
 
+use zeroize::Zeroizing;
+
 use crate::base::{clean, quote};
 use crate::catalog::connection::{BecomeMethod, Connection};
 
@@ -38,44 +40,92 @@ impl Elevation {
     }
 }
 
-/// A line for a login shell, and the marks to expect of it.
+/// A line for a login shell, and what to expect of it.
 pub(crate) struct Command {
     /// The line.
     pub(crate) line: String,
     /// Written to standard error, with a line end, just before the program starts.
     pub(crate) mark: String,
+    /// Written to standard error when a password is wanted. The program's input must then wait for the mark, or it would be
+    /// read as the password.
+    pub(crate) prompt: Option<String>,
+    /// What to answer the prompt with, once.
+    pub(crate) password: Option<Zeroizing<String>>,
     elevation: Elevation,
 }
 
+/// A program that did not start.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What to tell.
+    pub(crate) failure: Failure,
+    /// What a password has to do with it.
+    pub(crate) password: Password,
+}
+
+/// What a password has to do with a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Password {
+    /// Nothing.
+    Unrelated,
+    /// One is wanted.
+    Wanted,
+    /// The one given is wrong.
+    Wrong,
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { failure, password: Password::Unrelated }
+    }
+}
+
 impl Command {
-    /// The line that runs `program`.
+    /// The line that runs `program`; with a password, `sudo` and `su` may ask for one.
     ///
     /// # Errors
     /// A NUL in the program or the user, which no command line can hold.
-    pub(crate) fn new(program: &str, elevation: &Elevation) -> Result<Self, String> {
+    pub(crate) fn new(
+        program: &str,
+        elevation: &Elevation,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<Self, String> {
         let nonce = nonce();
         if program.contains('\0') {
             return Err("a program cannot contain a NUL byte".to_owned());
         }
         let text = for_any_shell(&format!("echo snowmelt-began-\"\"{nonce} >&2; {program}"));
         let text = quote::always(&text);
+        let mut prompt = None;
+        // In the language whose refusals are understood below.
         let line = match elevation {
             Elevation::Stay => format!("exec sh -c {text}"),
             Elevation::Become { method, user } => {
                 let user = word(user)?;
-                match method {
-                    BecomeMethod::Sudo => format!("exec sudo -n -u {user} -- sh -c {text}"),
-                    BecomeMethod::Su => format!("exec su -s /bin/sh -c {text} {user}"),
-                    BecomeMethod::Doas => format!("exec doas -n -u {user} sh -c {text}"),
+                match (method, &password) {
+                    (BecomeMethod::Sudo, None) => format!("exec env LC_ALL=C sudo -n -u {user} -- sh -c {text}"),
+                    (BecomeMethod::Sudo, Some(_)) => {
+                        // sudo writes one `%` for two: a shell that repeats its command line does not write the prompt.
+                        prompt = Some(format!("snowmelt-%-{nonce}:"));
+                        format!("exec env LC_ALL=C sudo -S -p 'snowmelt-%%-{nonce}:' -u {user} -- sh -c {text}")
+                    }
+                    (BecomeMethod::Su, _) => {
+                        prompt = Some("Password: ".to_owned());
+                        format!("exec env LC_ALL=C su -s /bin/sh -c {text} {user}")
+                    }
+                    (BecomeMethod::Doas, _) => format!("exec env LC_ALL=C doas -n -u {user} sh -c {text}"),
                 }
             }
         };
-        Ok(Self { line, mark: format!("snowmelt-began-{nonce}"), elevation: elevation.clone() })
+        Ok(Self { line, mark: format!("snowmelt-began-{nonce}"), prompt, password, elevation: elevation.clone() })
     }
 
     /// Why the program did not start, when its mark never came: `status` is how the login shell, or what it ran, ended.
-    pub(crate) fn refused(&self, status: &str, stderr: &[u8]) -> Failure {
-        let said = String::from_utf8_lossy(stderr);
+    pub(crate) fn refused(&self, status: &str, stderr: &[u8]) -> Refusal {
+        let mut said = String::from_utf8_lossy(stderr).into_owned();
+        if let Some(prompt) = &self.prompt {
+            said = said.replace(prompt.as_str(), "");
+        }
         let shown = clean::lines(said.trim());
         let shown = clean::shorten(&shown, 400).replace('\n', "; ");
         let said_it = if shown.is_empty() { "and said nothing".to_owned() } else { format!("and said: {shown}") };
@@ -84,13 +134,40 @@ impl Command {
                 Phase::Execute,
                 format!("the login shell ended with {status} before the program began, {said_it}"),
             )
-            .hint("look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given"),
+            .hint("look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given")
+            .into(),
             Elevation::Become { method, user } => {
                 let tool = tool(*method);
                 let failure = Failure::new(Phase::Become, format!("{tool} did not make us {user} ({status}), {said_it}"));
-                failure.hint(advice(*method, user, &said))
+                let has = |text: &str| said.contains(text);
+                let password = if has("incorrect password") || has("Authentication failure") {
+                    Password::Wrong
+                } else if has("password is required") || has("password is needed") || has("terminal is required") {
+                    Password::Wanted
+                } else {
+                    Password::Unrelated
+                };
+                Refusal { failure: failure.hint(advice(*method, user, &said)), password }
             }
         }
+    }
+
+    /// A prompt came, and there is no answer to it.
+    pub(crate) fn asked_in_vain(&self) -> Refusal {
+        let (method, user) = match &self.elevation {
+            Elevation::Become { method, user } => (tool(*method), user.as_str()),
+            Elevation::Stay => ("sh", "somebody else"),
+        };
+        let (what, password) = match self.password {
+            Some(_) => ("does not take the password", Password::Wrong),
+            None => ("wants a password", Password::Wanted),
+        };
+        let failure = Failure::new(Phase::Become, format!("{method} {what} to make us {user}"));
+        let hint = match password {
+            Password::Wrong => "nothing is tried with it again, lest the account be locked on every host: run it again",
+            _ => "run it at a terminal, where it can be asked for, or allow it without a password",
+        };
+        Refusal { failure: failure.hint(hint), password }
     }
 }
 
@@ -107,6 +184,12 @@ fn tool(method: BecomeMethod) -> &'static str {
 fn advice(method: BecomeMethod, user: &str, said: &str) -> String {
     let tool = tool(method);
     let has = |text: &str| said.contains(text);
+    if has("incorrect password") || has("Authentication failure") {
+        return "nothing is tried with it again, lest the account be locked on every host: run it again".to_owned();
+    }
+    if has("not enabled") {
+        return format!("{tool} has no configuration that lets the login user become {user}");
+    }
     if has("not found") || has("No such file") {
         return format!("install {tool} on the host, or set become_method, or log in as {user} with become: false");
     }
@@ -114,7 +197,9 @@ fn advice(method: BecomeMethod, user: &str, said: &str) -> String {
         return "sudoers has requiretty: add `Defaults:LOGIN !requiretty` for the login user".to_owned();
     }
     if has("password is required") || has("terminal is required") || has("Authorization required") {
-        return format!("allow it without a password (sudoers: `LOGIN ALL=({user}) NOPASSWD: ALL`)");
+        return format!(
+            "run it at a terminal, where the password can be asked for, or allow it without a password (sudoers: `LOGIN ALL=({user}) NOPASSWD: ALL`)"
+        );
     }
     if has("not allowed") || has("not in the sudoers") || has("not permitted") {
         return format!("sudoers must let the login user run `sh` as {user}: `LOGIN ALL=({user}) NOPASSWD: ALL`");
@@ -172,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_line_is_plain_where_it_can_be() {
-        let command = Command::new("cat \"$HOME/x\"", &Elevation::Stay).unwrap();
+        let command = Command::new("cat \"$HOME/x\"", &Elevation::Stay, None).unwrap();
         assert!(command.line.starts_with("exec sh -c 'echo snowmelt-began-\"\""), "{}", command.line);
         assert!(command.line.ends_with("; cat \"$HOME/x\"'"), "{}", command.line);
         assert!(!command.line.contains(&command.mark), "sudo repeats the line when it refuses");
@@ -180,8 +265,13 @@ mod tests {
 
     #[test]
     fn nothing_that_a_login_shell_reads_differently_remains() {
-        let command = Command::new("printf '%s\\n' \"a!b\"\nexit 3 # ü", &sudo()).unwrap();
-        let inner = command.line.strip_prefix("exec sudo -n -u 'root' -- sh -c '").unwrap().strip_suffix('\'').unwrap();
+        let command = Command::new("printf '%s\\n' \"a!b\"\nexit 3 # ü", &sudo(), None).unwrap();
+        let inner = command
+            .line
+            .strip_prefix("exec env LC_ALL=C sudo -n -u 'root' -- sh -c '")
+            .unwrap()
+            .strip_suffix('\'')
+            .unwrap();
         assert!(!inner.contains(['\'', '!', '\n']), "{inner}");
         assert!(inner.is_ascii() && !inner.contains("\\\\"), "{inner}");
     }
@@ -196,29 +286,53 @@ mod tests {
 
     #[test]
     fn what_no_command_line_can_hold_is_refused() {
-        assert!(Command::new("a\0b", &Elevation::Stay).is_err());
+        assert!(Command::new("a\0b", &Elevation::Stay, None).is_err());
         for user in ["", "-x", "a b", "a'b", "a\nb", "ü"] {
             let elevation = Elevation::Become { method: BecomeMethod::Su, user: user.to_owned() };
-            assert!(Command::new("true", &elevation).is_err(), "{user:?}");
+            assert!(Command::new("true", &elevation, None).is_err(), "{user:?}");
         }
     }
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        let command = Command::new("true", &sudo()).unwrap();
+        let command = Command::new("true", &sudo(), None).unwrap();
         for (said, hint) in [
             ("sudo: a password is required", "NOPASSWD"),
             ("bash: exec: sudo: not found", "install sudo"),
             ("sudo: sorry, you must have a tty to run sudo", "requiretty"),
             ("Sorry, user x is not allowed to execute '/bin/sh' as root on y.", "sudoers"),
             ("sudo: unknown user zoe", "become_user"),
+            ("doas: doas is not enabled, /etc/doas.conf: No such file or directory", "no configuration"),
+            ("sudo: 1 incorrect password attempt", "run it again"),
             ("\u{1b}[31mnein", "by hand"),
         ] {
-            let failure = command.refused("exit status 1", said.as_bytes());
+            let failure = command.refused("exit status 1", said.as_bytes()).failure;
             assert_eq!(failure.phase, Phase::Become);
             assert!(failure.before_anything_ran && failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
             assert!(!failure.message.contains('\u{1b}'));
         }
+    }
+
+    #[test]
+    fn every_login_shell_there_is_reads_the_line_alike() {
+        let plain = ("printf %s%s%s \"$((1+1))\" `echo x` [ab]x~; exit 7", "2x[ab]x~");
+        let encoded = (
+            "printf '%s|' 'a\\b' \"it's\" '!!' \"$((1+1))\" `echo x`\nprintf '\\\\' # \u{fc}\nexit 7",
+            "a\\b|it's|!!|2|x|\\",
+        );
+        let mut tried = 0;
+        for (program, printed) in [plain, encoded] {
+            let command = Command::new(program, &Elevation::Stay, None).unwrap();
+            for shell in ["sh", "bash", "dash", "zsh", "fish", "tcsh", "csh", "ksh", "mksh"] {
+                let mut run = std::process::Command::new(shell);
+                let Ok(out) = run.current_dir("/").arg("-c").arg(&command.line).output() else { continue };
+                tried += 1;
+                assert_eq!(String::from_utf8_lossy(&out.stdout), printed, "{shell}");
+                assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{}\n", command.mark), "{shell}");
+                assert_eq!(out.status.code(), Some(7), "{shell}");
+            }
+        }
+        assert!(tried > 0, "there is no shell at all");
     }
 
     proptest! {
@@ -226,7 +340,7 @@ mod tests {
         #[test]
         fn a_real_shell_runs_what_was_meant(text in "[^\0]{0,40}") {
             let program = format!("printf %s {}; exit 7", quote::sh(&text));
-            let command = Command::new(&program, &Elevation::Stay).unwrap();
+            let command = Command::new(&program, &Elevation::Stay, None).unwrap();
             let out = std::process::Command::new("sh").arg("-c").arg(&command.line).output().unwrap();
             prop_assert_eq!(String::from_utf8_lossy(&out.stdout), text);
             prop_assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{}\n", command.mark));

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::bounded::HeadTail;
-use super::command::Command;
+use super::command::{Command, Refusal};
 use super::{Answer, End, Exec, Failure, Phase};
 use crate::base::clean;
 
@@ -58,12 +59,19 @@ pub(crate) async fn hold(
     mut exec: Exec<'_>,
     mut hearing: impl Hear,
     speaking: impl Speak,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, Refusal> {
     let progress = Progress::default();
     let deadline = Instant::now() + exec.deadline;
-    let sending = send(speaking, std::mem::take(&mut exec.input), progress.clone());
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let mut orders = Some(orders);
+    let mut input = Some(std::mem::take(&mut exec.input));
+    if command.prompt.is_none() {
+        order(&mut orders, input.take());
+    }
+    let sending = send(speaking, inbox, progress.clone());
     tokio::pin!(sending);
     let mut sent = false;
+    let mut answered = false;
 
     let mut output = Output::new(exec.limit);
     let mut errors = Errors::new(&command.mark);
@@ -96,7 +104,25 @@ pub(crate) async fn hold(
                     break End::TooMuch;
                 }
             }
-            Event::Err(bytes) => errors.push(&bytes),
+            Event::Err(bytes) => {
+                errors.push(&bytes);
+                if errors.has_begun() {
+                    order(&mut orders, input.take());
+                } else if let Some(prompt) = &command.prompt {
+                    match (errors.count(prompt), &command.password) {
+                        (0, _) => {}
+                        (1, Some(_)) if answered => {}
+                        (1, Some(password)) => {
+                            answered = true;
+                            // What is not sent any more was not wanted: the end tells.
+                            let _ = orders
+                                .as_ref()
+                                .map(|orders| orders.send(Bytes::from(format!("{}\n", password.as_str()))));
+                        }
+                        _ => return Err(command.asked_in_vain()),
+                    }
+                }
+            }
             Event::Ended(end) => ended = Some(end),
             Event::Closed(why) => match ended {
                 Some(end) => break end,
@@ -104,7 +130,8 @@ pub(crate) async fn hold(
             },
             Event::Refused => {
                 return Err(Failure::new(Phase::Execute, "the host refused to run a program")
-                    .hint("look at ForceCommand and at the shell of the account"));
+                    .hint("look at ForceCommand and at the shell of the account")
+                    .into());
             }
         }
     };
@@ -120,14 +147,27 @@ pub(crate) async fn hold(
     }
 }
 
-/// Sends the input and closes it. A program that does not want its input is no error: how it ended tells.
-async fn send(mut speaking: impl Speak, mut input: Bytes, progress: Progress) {
-    while !input.is_empty() {
-        let piece = input.split_to(input.len().min(PIECE));
-        if speaking.say(piece).await.is_err() {
-            return;
+/// Orders the program's input to be sent and closed after it; the second time there is none left to order.
+fn order(orders: &mut Option<mpsc::UnboundedSender<Bytes>>, input: Option<Bytes>) {
+    if let Some(input) = input
+        && let Some(orders) = orders.take()
+    {
+        // Whoever does not listen any more did not want it.
+        let _ = orders.send(input);
+    }
+}
+
+/// Sends what is ordered and closes the input after it. A program that does not want its input is no error: how it ended
+/// tells.
+async fn send(mut speaking: impl Speak, mut inbox: mpsc::UnboundedReceiver<Bytes>, progress: Progress) {
+    while let Some(mut bytes) = inbox.recv().await {
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            if speaking.say(piece).await.is_err() {
+                return;
+            }
+            progress.touch();
         }
-        progress.touch();
     }
     // The same holds for closing it.
     let _ = speaking.finish().await;
@@ -204,6 +244,16 @@ impl Errors {
         }
     }
 
+    /// Whether the program has started.
+    fn has_begun(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// How often something was said before it started.
+    fn count(&self, text: &str) -> usize {
+        self.before.windows(text.len()).filter(|window| *window == text.as_bytes()).count()
+    }
+
     /// The program's errors, or what was said in its place when it never started.
     fn finish(self) -> Result<Vec<u8>, Vec<u8>> {
         match self.after {
@@ -247,10 +297,10 @@ mod tests {
     }
 
     fn run(limit: usize, events: impl Fn(&Command) -> Vec<Event>) -> Result<Answer, Failure> {
-        let command = Command::new("true", &Elevation::Stay).unwrap();
+        let command = Command::new("true", &Elevation::Stay, None).unwrap();
         let script = Script(events(&command));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(hold(&command, exec(limit), script, Deaf))
+        runtime.block_on(hold(&command, exec(limit), script, Deaf)).map_err(|refusal| refusal.failure)
     }
 
     fn mark(command: &Command) -> Event {

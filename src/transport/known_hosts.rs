@@ -99,6 +99,29 @@ impl KnownHosts {
         }
     }
 
+    /// Adds a file of keys that are revoked for every host (`RevokedHostKeys`): one public key a line.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is a binary revocation list, which is not understood: nobody can say what it revokes.
+    pub(crate) fn load_revoked(&mut self, file: &Path) -> Result<(), String> {
+        let bytes = std::fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        let text = std::str::from_utf8(&bytes).ok().filter(|_| !bytes.starts_with(b"SSHKRL"));
+        let Some(text) = text else {
+            return Err(format!(
+                "{} is a binary revocation list; only a list of public keys is understood",
+                file.display()
+            ));
+        };
+        for (index, line) in text.lines().enumerate() {
+            let place = Place { file: file.to_owned(), line: index + 1 };
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                self.entries.extend(entry(&format!("@revoked * {line}"), place));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds lines; those that cannot be read are skipped.
     pub(crate) fn parse(&mut self, bytes: &[u8], file: &Path) {
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -433,6 +456,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(KnownHosts::default().load(&folder.path().join("missing")), Ok(()));
         assert!(KnownHosts::default().load(folder.path()).is_err());
+    }
+
+    #[test]
+    fn revoked_keys_hold_for_every_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("revoked");
+        let mut known = known(&format!("h {}", ed(b"A")));
+        std::fs::write(&file, format!("# gone\n{} a comment\n", ed(b"A"))).unwrap();
+        known.load_revoked(&file).unwrap();
+        assert!(matches!(known.judge("h", &blob("ssh-ed25519", b"A")), Verdict::Revoked(_)));
+        std::fs::write(&file, b"SSHKRL\n\0").unwrap();
+        assert!(known.load_revoked(&file).is_err() && known.load_revoked(&folder.path().join("none")).is_err());
     }
 
     proptest! {

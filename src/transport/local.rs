@@ -10,12 +10,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
-use super::command::Command;
+use super::command::{Command, Refusal};
 use super::conversation::{self, Event, Hear, Speak};
 use super::{Answer, End, Exec, Failure, Phase};
 
 /// Runs one command.
-pub(crate) async fn run(command: &Command, exec: Exec<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(command: &Command, exec: Exec<'_>) -> Result<Answer, Refusal> {
     let spawned = tokio::process::Command::new("sh")
         .arg("-c")
         .arg(&command.line)
@@ -30,7 +30,7 @@ pub(crate) async fn run(command: &Command, exec: Exec<'_>) -> Result<Answer, Fai
         spawned.map_err(|error| Failure::new(Phase::Execute, format!("sh could not be started: {error}")))?;
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(Failure::new(Phase::Execute, "sh was started without its pipes"));
+        return Err(Failure::new(Phase::Execute, "sh was started without its pipes").into());
     };
     let group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
     let hearing = Process { child, stdout: Some(stdout), stderr: Some(stderr), ended: false, group };

@@ -13,6 +13,7 @@ mod command;
 mod conversation;
 mod known_hosts;
 mod local;
+mod passwords;
 mod ssh;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
+use self::command::{Command, Elevation, Password, Refusal};
 use crate::catalog::connection::{Connection, TransportKind};
 
 /// One host: its name in the inventory and how to reach it.
@@ -35,7 +37,7 @@ pub struct Endpoint {
     pub connection: Connection,
 }
 
-/// Asks the person at the terminal for a secret; the text says for what. `None`: they gave none.
+/// Asks the person at the terminal for a secret; the text says for what, without a colon. `None`: they gave none.
 pub type Ask = Arc<dyn Fn(&str) -> Option<Zeroizing<String>> + Send + Sync>;
 
 /// Takes a warning that does not stop anything; each is given once per run.
@@ -95,6 +97,7 @@ pub struct Transports {
 pub(crate) struct Shared {
     pub(crate) options: TransportOptions,
     pub(crate) ssh: ssh::Run,
+    pub(crate) passwords: passwords::Passwords,
     warned: Mutex<HashSet<String>>,
 }
 
@@ -111,7 +114,14 @@ impl Shared {
 impl Transports {
     /// A run's transports. Nothing is read or connected yet.
     pub fn new(options: TransportOptions) -> Self {
-        Self { shared: Arc::new(Shared { options, ssh: ssh::Run::default(), warned: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                ssh: ssh::Run::default(),
+                passwords: passwords::Passwords::default(),
+                warned: Mutex::default(),
+            }),
+        }
     }
 
     /// Opens a session with a host: for SSH connected, its key verified, logged in; on this machine nothing to do yet.
@@ -128,16 +138,18 @@ impl Transports {
                 (Kind::Ssh(Box::new(link)), user)
             }
         };
-        let elevation = command::Elevation::of(connection, &user);
-        Ok(Session { name: endpoint.name.clone(), kind, elevation, channels: 0 })
+        let elevation = Elevation::of(connection, &user);
+        Ok(Session { shared: self.shared.clone(), name: endpoint.name.clone(), user, kind, elevation, channels: 0 })
     }
 }
 
 /// An open session with one host.
 pub struct Session {
+    shared: Arc<Shared>,
     name: String,
+    user: String,
     kind: Kind,
-    elevation: command::Elevation,
+    elevation: Elevation,
     channels: usize,
 }
 
@@ -145,6 +157,9 @@ enum Kind {
     Local,
     Ssh(Box<ssh::Link>),
 }
+
+/// Sees output as it arrives.
+pub type OnOutput<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
 
 /// One program to run on a host.
 pub struct Exec<'a> {
@@ -159,7 +174,7 @@ pub struct Exec<'a> {
     /// How many bytes of its standard output are kept.
     pub limit: usize,
     /// Sees its standard output, up to `limit`, as it arrives.
-    pub on_output: Option<&'a mut (dyn FnMut(&[u8]) + Send)>,
+    pub on_output: Option<OnOutput<'a>>,
 }
 
 /// What a program printed and how it ended.
@@ -196,15 +211,69 @@ impl Session {
     /// # Errors
     /// The program did not start: no channel, the login shell or `sudo` refused. Whatever happened once it had started is
     /// in the answer's [`End`].
-    pub async fn exec(&mut self, exec: Exec<'_>) -> Result<Answer, Failure> {
-        let command = command::Command::new(exec.program, &self.elevation)
+    pub async fn exec(&mut self, mut exec: Exec<'_>) -> Result<Answer, Failure> {
+        let key = passwords::key(&self.elevation, &self.user);
+        let known = match &key {
+            Some(key) => self.shared.passwords.known(key),
+            None => None,
+        };
+        let first =
+            Exec { on_output: exec.on_output.as_deref_mut().map(|see| see as _), input: exec.input.clone(), ..exec };
+        let refusal = match self.attempt(first, known).await {
+            Ok(answer) => return Ok(answer),
+            Err(refusal) => refusal,
+        };
+        let (Some(key), Password::Wanted) = (key, refusal.password) else { return Err(refusal.failure.on(&self.name)) };
+        match self.password(&key).await {
+            Ok(Some(password)) => {
+                self.attempt(exec, Some(password)).await.map_err(|refusal| refusal.failure.on(&self.name))
+            }
+            Ok(None) => Err(refusal.failure.on(&self.name)),
+            Err(failure) => Err(failure.on(&self.name)),
+        }
+    }
+
+    /// The password for `key`, once a host has taken it: whoever is first tries it here, with a program that does nothing,
+    /// while all others wait.
+    async fn password(&mut self, key: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+        let shared = self.shared.clone();
+        let mut proof = shared.passwords.prove(&shared, key, &self.name).await;
+        let password = match proof.password() {
+            Ok(Some(password)) => password,
+            Ok(None) => return Ok(None),
+            Err(why) => return Err(Failure::new(Phase::Become, why).hint("run it again with the right password")),
+        };
+        if proof.is_proven() {
+            return Ok(Some(password));
+        }
+        let within = shared.options.login_timeout;
+        let nothing =
+            Exec { program: "true", input: Bytes::new(), idle: within, deadline: within, limit: 4096, on_output: None };
+        match self.attempt(nothing, Some(password.clone())).await {
+            Ok(Answer { end: End::Exit(_), .. }) => {
+                proof.proven();
+                Ok(Some(password))
+            }
+            Ok(answer) => {
+                Err(Failure::new(Phase::Become, format!("trying the password came to nothing: {:?}", answer.end)))
+            }
+            Err(refusal) => {
+                if refusal.password == Password::Wrong {
+                    proof.wrong(&self.name);
+                }
+                Err(refusal.failure)
+            }
+        }
+    }
+
+    async fn attempt(&mut self, exec: Exec<'_>, password: Option<Zeroizing<String>>) -> Result<Answer, Refusal> {
+        let command = Command::new(exec.program, &self.elevation, password)
             .map_err(|message| Failure::new(Phase::Execute, format!("{}: {message}", self.name)))?;
         self.channels += 1;
-        let outcome = match &mut self.kind {
+        match &mut self.kind {
             Kind::Local => local::run(&command, exec).await,
             Kind::Ssh(link) => link.run(&command, exec).await,
-        };
-        outcome.map_err(|failure| failure.on(&self.name))
+        }
     }
 
     /// How many channels were opened so far, which is how many programs were run or refused.

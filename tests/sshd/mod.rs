@@ -35,6 +35,12 @@ impl Sshd {
         Self::start_in(folder(), more)
     }
 
+    /// Starts one whose programs find those of its folder first.
+    pub(crate) fn start_in_with_path(folder: tempfile::TempDir) -> Self {
+        let path = format!("SetEnv PATH={}:/usr/bin:/bin:/usr/sbin:/sbin", folder.path().display());
+        Self::start_in(folder, &path)
+    }
+
     /// Starts one with the keys that lie in a folder already.
     pub(crate) fn start_in(folder: tempfile::TempDir, more: &str) -> Self {
         // sshd refuses to run as root without it.

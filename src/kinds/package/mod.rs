@@ -86,7 +86,7 @@ static TABLE: Table = Table {
             spoils: &[
                 Spoil {
                     address: "package:snow-hello#state",
-                    spoil: "apt-mark unhold snow-hello; dpkg --remove snow-hello; apt-mark hold snow-hello",
+                    spoil: "dpkg --remove snow-hello",
                     oracle: "dpkg-query -W -f '${db:Status-Status}' snow-hello | grep -qx installed",
                 },
                 Spoil {
@@ -222,11 +222,16 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::testing::{absent, assert_parses, everywhere, resource, shell, steps};
     use crate::resource::Existence;
+    use crate::resource::testing::{absent, assert_parses, everywhere, resource, shell, steps_together};
 
     fn package(name: &str, values: &[(&'static str, Value)]) -> Resource {
         resource(&Package, name, values)
+    }
+
+    /// Where dpkg is dpkg, and not an applet of busybox.
+    fn with_hosts_tools(script: &str) -> Vec<(String, Vec<u8>)> {
+        everywhere(script).into_iter().filter(|(name, _)| name.ends_with(" host")).collect()
     }
 
     fn read_one(resource: &Resource, answer: &str) -> Observed {
@@ -246,7 +251,7 @@ mod tests {
         resources.push(package("dpkg", &[]));
         resources.push(package("libc6", &[]));
         let batch: Vec<&Resource> = resources.iter().collect();
-        for (shell, answer) in everywhere("", &Package.fragment(&batch)) {
+        for (shell, answer) in with_hosts_tools(&Package.fragment(&batch)) {
             let observed = Package.read(&batch, &answer, &[]);
             assert_eq!(observed.len(), 1002, "{shell}");
             assert!(observed[..1000].iter().all(|one| one.existence == Existence::Absent), "{shell}");
@@ -330,6 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_that_is_not_what_its_name_says_is_unknown() {
+        // busybox has an applet `rpm` that knows no --qf.
+        for answer in ["yum\0rpm: invalid option\nUsage: rpm -i\n\0\0\0", "pacman\0usage\n\0\0\0", "dnf\0\0\0\0"] {
+            let observed = read_one(&package("nginx", &[]), answer);
+            assert!(
+                matches!(&observed.existence, Existence::Unknown(why) if why.contains("said nothing")),
+                "{observed:?}"
+            );
+        }
+    }
+
+    #[test]
     fn hostile_names_and_versions_are_refused_before_any_host_sees_them() {
         for name in ["$(id)", "; rm -rf /", "-y", "nginx-", "ngin*", "a b", "nginx=1", "", "a:", "@group", "ä"] {
             assert_eq!(Package.mistakes(&package(name, &[])).len(), 1, "{name}");
@@ -349,8 +366,12 @@ mod tests {
         let (curl, exim) =
             (package("curl", &[("recommends", false.into())]), absent(package("exim4", &[("purge", true.into())])));
         for manager in ["apt", "dnf", "yum", "zypper", "apk", "pacman"] {
-            let gone = read_one(&nginx, &format!("{manager}\0\0\0\0"));
-            let steps = steps(&[(&nginx, &gone), (&curl, &gone), (&exim, &gone)]);
+            let missing = match manager {
+                "pacman" => "error: package 'nginx' was not found\n",
+                _ => "package nginx is not installed\n",
+            };
+            let gone = read_one(&nginx, &format!("{manager}\0{missing}\0\0\0"));
+            let steps = steps_together(&[(&nginx, &gone), (&curl, &gone), (&exim, &gone)]);
             assert_eq!(steps.len(), 1);
             assert_eq!(steps[0].items, [0, 1, 2]);
             assert_eq!(steps[0].title, "install nginx, curl; purge exim4; hold nginx");
@@ -386,20 +407,20 @@ mod tests {
     fn what_was_interrupted_is_finished_and_said() {
         let half = package("half", &[]);
         let observed = read_one(&half, "apt\0half\tall\thalf-configured\t1.0\tinstall\n\0\0\0");
-        let steps = steps(&[(&half, &observed)]);
+        let steps = steps_together(&[(&half, &observed)]);
         assert_eq!(steps[0].title, "finish what was interrupted (dpkg --configure -a)");
-        assert!(shell(&steps).contains("--configure -a\n") && !shell(&steps).contains("\ntransaction"));
+        assert!(shell(&steps).contains("--configure -a\n") && !shell(&steps).contains("\ntransaction -o"));
     }
 
     #[test]
     fn tells_when_a_package_was_unpacked() {
         let watch = Package.watch(&package("dpkg", &[])).unwrap();
-        for (shell, answer) in everywhere("", &watch) {
+        for (shell, answer) in with_hosts_tools(&watch) {
             let answer = String::from_utf8(answer).unwrap();
             let words: Vec<&str> = answer.split_whitespace().collect();
             assert!(words.len() == 3 && words[0].parse::<f64>().is_ok() && words[2] == "dpkg", "{shell}: {answer}");
         }
-        for (_, answer) in everywhere("", &Package.watch(&package("no-such-package", &[])).unwrap()) {
+        for (_, answer) in with_hosts_tools(&Package.watch(&package("no-such-package", &[])).unwrap()) {
             assert_eq!(answer, b"");
         }
     }

@@ -119,6 +119,7 @@ impl Answer<'_> {
             _ => self.rpm(name),
         };
         let mut observed = match found {
+            None if !self.says_absent(name) => Observed::unknown(format!("{} said nothing of it", self.manager)),
             None => Observed::absent(),
             Some(found) => {
                 let mut observed = Observed::present([
@@ -132,6 +133,16 @@ impl Answer<'_> {
         };
         observed.readings.extend([manager, ("interrupted", Reading::Is(self.interrupted.into()))]);
         observed
+    }
+
+    /// Whether it was said that a package which is in no row is not installed. dpkg and apk list everything they were asked for.
+    fn says_absent(&self, name: &str) -> bool {
+        let line = match self.manager {
+            "apt" | "apk" => return true,
+            "pacman" => format!("error: package '{name}' was not found"),
+            _ => format!("package {name} is not installed"),
+        };
+        self.installed.contains(&line.as_str())
     }
 
     fn dpkg(&self, name: &str) -> Option<Installed> {

@@ -12,7 +12,7 @@ use crate::resource::result::{
 use crate::resource::want::Severity;
 
 /// The longest value that is shown whole, in characters.
-const VALUE_SHOWN: usize = 160;
+const VALUE_SHOWN: usize = 80;
 
 /// One thing to say.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -118,13 +118,21 @@ fn of_trouble(word: &'static str, tone: Tone, trouble: &Trouble) -> Finding {
         remarks.push(Remark::Output(clean::lines(&rest.join("\n")).into_owned()));
     }
     remarks.extend(trouble.hint.iter().map(|hint| Remark::Hint(clean::line(hint).into_owned())));
-    let inline = format!("{}: {}", clean::line(&trouble.phase), clean::line(first));
+    let inline = match first {
+        "" => clean::line(&trouble.phase).into_owned(),
+        _ => format!("{}: {}", clean::line(&trouble.phase), clean::line(first)),
+    };
     Finding { inline, remarks, ..bare(0, word, tone) }
 }
 
 fn of_resource(verb: Verb, resource: &ResourceResult, options: &Options) -> Option<Finding> {
     let (word, tone) = word_of(verb, resource);
-    let is_folded = matches!(word, "in sync") || (word == "not observable" && !options.verbose);
+    let is_folded = match word {
+        "in sync" => true,
+        "not observable" => !options.verbose,
+        "changed" => options.quiet,
+        _ => false,
+    };
     if is_folded {
         return None;
     }
@@ -153,11 +161,11 @@ fn of_resource(verb: Verb, resource: &ResourceResult, options: &Options) -> Opti
 fn explain(finding: &mut Finding, verb: Verb, resource: &ResourceResult, options: &Options) {
     match &resource.action {
         Action::Changed { title } => {
-            finding.inline = clean::line(title).into_owned();
+            finding.inline = title_beside(title, resource);
             finding.remarks = differences(&resource.before, Style::Change, options);
         }
         Action::Failed { title, message } => {
-            finding.inline = clean::line(title).into_owned();
+            finding.inline = title_beside(title, resource);
             finding.remarks.push(Remark::Output(clean::lines(message).into_owned()));
         }
         Action::NotReached => finding.inline = "an earlier step failed".to_owned(),
@@ -167,6 +175,14 @@ fn explain(finding: &mut Finding, verb: Verb, resource: &ResourceResult, options
         }
         Action::None => explain_verdict(finding, verb, resource, options),
     }
+}
+
+/// The title of a step beside the address it is about, which need not be said twice: `write` for `write /etc/motd`.
+fn title_beside(title: &str, resource: &ResourceResult) -> String {
+    let verb = title.strip_suffix(&resource.address.identity).and_then(|verb| verb.strip_suffix(' '));
+    // `install curl nginx` is about both: only a lone verb may stand alone.
+    let short = verb.filter(|verb| !verb.is_empty() && !verb.contains(' '));
+    clean::line(short.unwrap_or(title)).into_owned()
 }
 
 fn explain_verdict(finding: &mut Finding, verb: Verb, resource: &ResourceResult, options: &Options) {
@@ -183,16 +199,16 @@ fn explain_verdict(finding: &mut Finding, verb: Verb, resource: &ResourceResult,
         _ => {}
     }
     let style = match verb {
-        Verb::Plan => Style::Change,
         _ if resource.is_check => Style::Expected,
+        Verb::Plan => Style::Change,
         _ => Style::Declared,
     };
-    if verb == Verb::Plan {
+    if verb == Verb::Plan && !resource.is_check {
         // Who reads a plan wants to know whose work goes: nobody's, or what somebody did by hand.
         let moved = matches!(resource.verdict, Verdict::Drifted);
         finding.inline = if moved { "the host has moved since it was applied".to_owned() } else { String::new() };
     }
-    if verb == Verb::Plan && finding.inline.is_empty() {
+    if style == Style::Change && finding.inline.is_empty() {
         finding.inline = created_with(&resource.attributes);
     }
     let mut remarks = differences(&resource.attributes, style, options);
@@ -217,7 +233,7 @@ enum Style {
 }
 
 fn differences(attributes: &[AttributeResult], style: Style, options: &Options) -> Vec<Remark> {
-    let mut remarks = Vec::new();
+    let (mut remarks, mut diffs) = (Vec::new(), Vec::new());
     let state = wrong_state(attributes);
     if let Some(state) = state.filter(|_| style != Style::Change) {
         remarks.push(Remark::Attribute { name: "state".to_owned(), text: difference(state, style) });
@@ -228,9 +244,9 @@ fn differences(attributes: &[AttributeResult], style: Style, options: &Options) 
         match (&attribute.diff, &attribute.verdict) {
             (Some(diff), verdict) if verdict.is_wrong() && !options.no_diffs => {
                 if !is_created {
-                    remarks.push(Remark::Attribute { name, text: "differs".to_owned() });
+                    diffs.push(Remark::Attribute { name, text: "differs".to_owned() });
                 }
-                remarks.push(Remark::Diff(without_header(&clean::lines(diff)).to_owned()));
+                diffs.push(Remark::Diff(without_header(&clean::lines(diff)).to_owned()));
             }
             (Some(_), verdict) if verdict.is_wrong() && is_created => {}
             (Some(_), verdict) if verdict.is_wrong() => {
@@ -251,6 +267,8 @@ fn differences(attributes: &[AttributeResult], style: Style, options: &Options) 
             _ => {}
         }
     }
+    // What takes one line stands before what takes many.
+    remarks.append(&mut diffs);
     remarks
 }
 

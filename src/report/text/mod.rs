@@ -169,6 +169,7 @@ pub(super) fn without_commands(text: &str) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::resource::result::{Action, Verb};
 
     fn shown(run: &RunResult) -> String {
         render(run, &Options::default())
@@ -206,6 +207,22 @@ mod tests {
             assert!(!line.contains('\u{1b}'), "{line}");
         }
         assert!(text.contains("\\x3a:error::owned"), "still readable: {text}");
+    }
+
+    #[test]
+    fn a_title_keeps_what_it_says_beyond_the_address() {
+        let mut run = sample::applied();
+        run.hosts[1].resources[0].action = Action::Changed { title: "install nginx /etc/nginx/nginx.conf".into() };
+        assert!(shown(&run).contains("nginx.conf  install nginx /etc/nginx/nginx.conf\n"), "{}", shown(&run));
+    }
+
+    #[test]
+    fn a_failed_check_in_a_plan_says_what_was_expected_and_is_no_step() {
+        let mut run = sample::every_verdict();
+        run.verb = Verb::Plan;
+        let text = shown(&run);
+        assert!(text.contains("failed     nginx/port:80/tcp [high]  listening expected true, found false"), "{text}");
+        assert!(text.contains("web001.example.com  due "), "{text}");
     }
 
     #[test]

@@ -26,13 +26,13 @@ const ORDER: &[&str] = &[
     "lost",
     "not reached",
     "left",
-    "unknown",
-    "undecided",
-    "changed",
     "create",
     "change",
     "run",
     "remove",
+    "unknown",
+    "undecided",
+    "changed",
     "in sync",
     "not observable",
 ];
@@ -120,10 +120,14 @@ fn status(verb: Verb, host: &HostResult) -> (&'static str, Tone) {
         HostOutcome::Judged => {}
     }
     let counts = counts(verb, host);
+    let is_due = |(word, ..): &(&str, Tone, usize)| matches!(*word, "create" | "change" | "run" | "remove");
+    if counts.iter().any(is_due) {
+        // In a plan, what a spec misses now is no news while something is due.
+        return ("due", Tone::Change);
+    }
     match counts.first() {
         None => ("empty", Tone::Doubt),
         Some(("in sync" | "not observable", ..)) => ("ok", Tone::Good),
-        Some(("create" | "change" | "run" | "remove", ..)) => ("due", Tone::Change),
         Some(("not reached", ..)) => ("failed", Tone::Bad),
         Some((word, tone, _)) => (word, *tone),
     }
@@ -172,7 +176,8 @@ fn plural(count: usize, noun: &str) -> String {
 
 fn seconds(time: Duration) -> String {
     match time.as_secs() {
-        0..60 => format!("{:.1}s", time.as_secs_f64()),
+        0 => format!("{}ms", time.as_millis()),
+        1..60 => format!("{:.1}s", time.as_secs_f64()),
         whole => format!("{}m{:02}s", whole / 60, whole % 60),
     }
 }

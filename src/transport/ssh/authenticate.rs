@@ -3,20 +3,27 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::client::{AuthResult, Handle};
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::Encode as _;
+use russh::keys::ssh_key::Signature;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 
 use super::agent::{self, Agent};
-use super::guard::{Guard, Notebook};
-use super::keys::{KeyFile, show};
+use super::guard::{Guard, Notebook, shown};
+use super::keys::{self, KeyFile, show};
 use super::settings::Settings;
 use crate::base::clean;
 use crate::transport::{Failure, Phase, Shared};
 
 /// sshd hangs up after six refusals by default; one is kept back.
 const MOST_TRIES: usize = 5;
+
+/// How many rounds of questions a host may ask.
+const MOST_ROUNDS: usize = 10;
 
 /// Logs in to the host that is called `at` in messages.
 ///
@@ -40,7 +47,7 @@ pub(crate) async fn log_in(
         offered: None,
         rsa: None,
     };
-    if login.by_key().await? {
+    if login.by_key().await? || login.by_questions().await? {
         return Ok(());
     }
     Err(login.refused())
@@ -66,8 +73,12 @@ struct Login<'a> {
 enum Candidate {
     /// An identity of the agent.
     Held(AgentIdentity),
+    /// A certificate from a file, for a key that the agent holds.
+    Vouched(Certificate),
     /// A key from a file.
     Key(Arc<PrivateKey>),
+    /// A key from a file, with a certificate for it.
+    Certified(Arc<PrivateKey>, Certificate),
     /// A key from a file that has to be unlocked.
     Locked(PathBuf, Option<Arc<PublicKey>>),
 }
@@ -84,7 +95,12 @@ impl Login<'_> {
             }
             let taken = match (candidate, agent.as_mut()) {
                 (Candidate::Held(identity), Some(agent)) => self.try_held(&label, agent, identity).await?,
-                (Candidate::Held(_), None) => continue,
+                (Candidate::Vouched(certificate), Some(agent)) => {
+                    let identity = AgentIdentity::from(certificate);
+                    self.try_held(&label, agent, identity).await?
+                }
+                (Candidate::Held(_) | Candidate::Vouched(_), None) => continue,
+                (Candidate::Certified(key, certificate), _) => self.try_certified(&label, key, certificate).await?,
                 (Candidate::Key(key), _) => self.try_key(&label, key).await?,
                 (Candidate::Locked(path, public), _) => self.try_locked(&label, path, public).await?,
             };
@@ -124,10 +140,16 @@ impl Login<'_> {
         let is = |identity: &AgentIdentity, file: &KeyFile| {
             file.public().is_some_and(|key| key.key_data() == identity.public_key().key_data())
         };
+        let certificates = self.certificates();
+        let certificate_of =
+            |key: &PublicKey| certificates.iter().find(|(_, found)| found.public_key() == key.key_data());
         let mut found = Vec::new();
         let name = |identity: &AgentIdentity| format!("agent key {}", clean::line(identity.comment()));
         for (_, file) in &files {
             for identity in held.iter().filter(|identity| is(identity, file)) {
+                if let Some((label, certificate)) = certificate_of(&identity.public_key()) {
+                    found.push((label.clone(), Candidate::Vouched(certificate.clone())));
+                }
                 found.push((name(identity), Candidate::Held(identity.clone())));
             }
         }
@@ -142,7 +164,12 @@ impl Login<'_> {
             }
             let label = show(&path);
             match file {
-                KeyFile::Ready(key) => found.push((label, Candidate::Key(key))),
+                KeyFile::Ready(key) => {
+                    if let Some((label, certificate)) = certificate_of(key.public_key()) {
+                        found.push((label.clone(), Candidate::Certified(key.clone(), certificate.clone())));
+                    }
+                    found.push((label, Candidate::Key(key)));
+                }
                 KeyFile::Locked(public) => found.push((label, Candidate::Locked(path, public))),
                 KeyFile::Public(_) => self.notes.push(format!("the agent does not hold the key of {label}")),
                 KeyFile::Unusable(why) => self.notes.push(why),
@@ -152,6 +179,37 @@ impl Login<'_> {
             }
         }
         found
+    }
+
+    /// Certificates for our keys, by what they are called: those named, and those that lie next to a key.
+    fn certificates(&mut self) -> Vec<(String, Certificate)> {
+        let beside = self.settings.identity_files.iter().map(|path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push("-cert.pub");
+            PathBuf::from(name)
+        });
+        let mut found = Vec::new();
+        for path in self.settings.certificate_files.iter().cloned().chain(beside) {
+            match keys::certificate(&path) {
+                Ok(certificate) => found.extend(certificate.map(|certificate| (show(&path), certificate))),
+                Err(why) => self.notes.push(why),
+            }
+        }
+        found
+    }
+
+    async fn try_certified(
+        &mut self,
+        label: &str,
+        key: Arc<PrivateKey>,
+        certificate: Certificate,
+    ) -> Result<bool, Failure> {
+        let Some(hash) = self.hash_for(label, &key.algorithm()).await? else { return Ok(false) };
+        let user = self.settings.user.clone();
+        let mut signer = KeySigner { key, hash };
+        let tried = self.handle.authenticate_certificate_with(user, certificate, hash, &mut signer);
+        let tried = tokio::time::timeout(self.shared.options.login_timeout, tried).await;
+        self.result(Some(label), tried.map(|result| result.map_err(|error| error.to_string())))
     }
 
     async fn try_key(&mut self, label: &str, key: Arc<PrivateKey>) -> Result<bool, Failure> {
@@ -204,6 +262,87 @@ impl Login<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// Answers the host's questions, or gives a password, when there is somebody to ask; whether that was enough.
+    async fn by_questions(&mut self) -> Result<bool, Failure> {
+        let takes = |login: &Self, method| login.offered.as_ref().is_some_and(|offered| offered.contains(&method));
+        let (questions, password) = (takes(self, MethodKind::KeyboardInteractive), takes(self, MethodKind::Password));
+        if self.shared.options.ask.is_none() || !(questions || password) {
+            return Ok(false);
+        }
+        let proof = self.shared.passwords.prove(self.shared, &self.password_key(), self.at).await;
+        let given = match proof.password() {
+            Ok(Some(given)) => given,
+            Ok(None) => return Ok(false),
+            Err(why) => {
+                self.notes.push(why);
+                return Ok(false);
+            }
+        };
+        // Whoever tries it first holds up everybody else; once it is proven nobody is.
+        let mut trying = (!proof.is_proven()).then_some(proof);
+        let taken = if questions { self.answer(&given).await? } else { self.give(&given).await? };
+        match &mut trying {
+            Some(proof) if taken => proof.proven(),
+            Some(proof) => proof.wrong(self.at),
+            None => {}
+        }
+        Ok(taken)
+    }
+
+    /// What a login password is for, in words.
+    fn password_key(&self) -> String {
+        format!("SSH password of {}", self.settings.user)
+    }
+
+    async fn give(&mut self, password: &str) -> Result<bool, Failure> {
+        let user = self.settings.user.clone();
+        let tried = self.handle.authenticate_password(user, password);
+        let tried = tokio::time::timeout(self.shared.options.login_timeout, tried).await;
+        self.result(Some("a password"), tried.map(|result| result.map_err(|error| error.to_string())))
+    }
+
+    /// Keyboard-interactive: a hidden question for a password gets it, every other is passed on to whoever is there.
+    async fn answer(&mut self, password: &str) -> Result<bool, Failure> {
+        let within = self.shared.options.login_timeout;
+        let user = self.settings.user.clone();
+        let mut reply =
+            tokio::time::timeout(within, self.handle.authenticate_keyboard_interactive_start(user, None)).await;
+        for _ in 0..MOST_ROUNDS {
+            let outcome = match reply {
+                Ok(Ok(KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. })) => {
+                    let answers = self.answers(&prompts, password).await;
+                    let respond = self.handle.authenticate_keyboard_interactive_respond(answers);
+                    reply = tokio::time::timeout(within, respond).await;
+                    continue;
+                }
+                Ok(Ok(KeyboardInteractiveAuthResponse::Success)) => Ok(Ok(AuthResult::Success)),
+                Ok(Ok(KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success })) => {
+                    Ok(Ok(AuthResult::Failure { remaining_methods, partial_success }))
+                }
+                Ok(Err(error)) => Ok(Err(error.to_string())),
+                Err(elapsed) => Err(elapsed),
+            };
+            return self.result(Some("answers to its questions"), outcome);
+        }
+        Err(self.broken("it asks without end"))
+    }
+
+    async fn answers(&self, prompts: &[Prompt], password: &str) -> Vec<String> {
+        let mut answers = Vec::new();
+        for prompt in prompts {
+            if !prompt.echo && prompt.prompt.to_ascii_lowercase().contains("password") {
+                answers.push(password.to_owned());
+                continue;
+            }
+            // Whoever asks adds the colon.
+            let question = format!("{}: {}", self.at, shown(&prompt.prompt).trim_end_matches([':', ' ']));
+            let Some(ask) = self.shared.options.ask.clone() else { break };
+            let answer = tokio::task::spawn_blocking(move || ask(&question)).await.ok().flatten();
+            answers.push(answer.map(|answer| answer.as_str().to_owned()).unwrap_or_default());
+        }
+        answers
     }
 
     /// How a key of this kind signs here; the outer `None` when it cannot.
@@ -296,6 +435,32 @@ impl Login<'_> {
             "put a public key of yours into ~{user}/.ssh/authorized_keys on the host, load its private key into the agent or \
              name it in identity_file"
         ))
+    }
+}
+
+/// Signs with a key from a file: the library signs for certificates of RSA keys with SHA-1 otherwise.
+struct KeySigner {
+    key: Arc<PrivateKey>,
+    hash: Option<HashAlg>,
+}
+
+impl russh::Signer for KeySigner {
+    type Error = russh::AgentAuthError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        _: Option<HashAlg>,
+        data: Vec<u8>,
+    ) -> Result<Vec<u8>, Self::Error> {
+        let signature: Signature = match self.key.key_data() {
+            KeypairData::Rsa(pair) => (pair, self.hash).try_sign(&data),
+            _ => self.key.try_sign(&data),
+        }
+        .map_err(|_| russh::keys::Error::InvalidSignature)?;
+        let mut signed = data;
+        signature.encode_prefixed(&mut signed).map_err(|_| russh::keys::Error::InvalidSignature)?;
+        Ok(signed)
     }
 }
 

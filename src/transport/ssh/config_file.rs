@@ -24,6 +24,7 @@ const UNDERSTOOD: &[&str] = &[
     "port",
     "proxycommand",
     "proxyjump",
+    "revokedhostkeys",
     "serveralivecountmax",
     "serveraliveinterval",
     "stricthostkeychecking",
@@ -97,7 +98,7 @@ pub(crate) struct Reading {
 /// It exists and cannot be read.
 pub(crate) fn read(file: &Path, folder: &Path, home: &Path, host: &str) -> Result<Reading, String> {
     let mut reading = Reading::default();
-    let reader = Reader { folder, home, host: host.to_ascii_lowercase() };
+    let reader = Reader { folder, home, host };
     reader.file(file, true, 0, &mut reading)?;
     Ok(reading)
 }
@@ -105,7 +106,7 @@ pub(crate) fn read(file: &Path, folder: &Path, home: &Path, host: &str) -> Resul
 struct Reader<'a> {
     folder: &'a Path,
     home: &'a Path,
-    host: String,
+    host: &'a str,
 }
 
 impl Reader<'_> {
@@ -155,15 +156,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Whether a `Host` line means this host: a pattern fits and no negated one does.
+    /// Whether a `Host` line means this host: a pattern fits, case and all, and no negated one does.
     fn is_meant(&self, patterns: &[String]) -> bool {
         let mut found = false;
         for pattern in patterns {
-            let pattern = pattern.to_ascii_lowercase();
             match pattern.strip_prefix('!') {
-                Some(negated) if fits(negated, &self.host) => return false,
+                Some(negated) if fits(negated, self.host) => return false,
                 Some(_) => {}
-                None => found |= fits(&pattern, &self.host),
+                None => found |= fits(pattern, self.host),
             }
         }
         found
@@ -253,7 +253,8 @@ mod tests {
             lines(text, "web1"),
             (vec!["user everyone".into(), "port 2222".into(), "hostname a b".into(), "user x".into()], 0)
         );
-        assert_eq!(lines(text, "WEB9").0, ["user everyone", "user x"]);
+        assert_eq!(lines(text, "WEB1").0, ["user everyone", "user x"]);
+        assert_eq!(lines(text, "web9").0, ["user everyone", "user x"]);
         assert_eq!(lines(text, "db").0, ["user everyone", "user db", "user x"]);
     }
 

@@ -97,7 +97,7 @@ async fn ask(shared: &Shared, path: &Path) -> Result<Arc<PrivateKey>, String> {
         let text = zeroize::Zeroizing::new(
             std::fs::read_to_string(&path).map_err(|error| format!("{shown} cannot be read: {error}"))?,
         );
-        let Some(passphrase) = ask(&format!("passphrase of {shown}: ")) else {
+        let Some(passphrase) = ask(&format!("passphrase of {shown}")) else {
             return Err(format!("no passphrase was given for {shown}"));
         };
         match russh::keys::decode_secret_key(&text, Some(&passphrase)) {

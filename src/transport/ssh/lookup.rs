@@ -113,13 +113,80 @@ async fn ask_ssh(
     let text = String::from_utf8_lossy(&output.stdout);
     let line = |line: &str| {
         let (keyword, value) = line.split_once(' ')?;
-        // Commands are one argument; in lists ssh separates by blanks and quotes nothing.
-        let words = if keyword == "proxycommand" {
-            vec![value.to_owned()]
-        } else {
-            value.split(' ').map(str::to_owned).collect()
-        };
+        // ssh separates the files of these lists by blanks and quotes none of them; everything else is one value.
+        let is_list = matches!(keyword, "userknownhostsfile" | "globalknownhostsfile");
+        let words = if is_list { value.split(' ').map(str::to_owned).collect() } else { vec![value.to_owned()] };
         Some((keyword.to_owned(), words))
     };
     Ok(Some(text.lines().filter_map(line).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{TransportOptions, Transports};
+
+    /// Where our reader understands all of a file, it must come to what `ssh -G` comes to.
+    #[tokio::test]
+    async fn our_reader_agrees_with_ssh() {
+        if std::process::Command::new("ssh").arg("-V").output().is_err() {
+            assert!(std::env::var_os("SNOWMELT_NO_SKIP").is_none(), "ssh is missing and nothing may be skipped");
+            eprintln!("SKIPPED our_reader_agrees_with_ssh: ssh is missing");
+            return;
+        }
+        let me = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+        let me = String::from_utf8(me).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(folder.path().join("more"), "Host web*\n User included\nHost db\n Port 5\n").unwrap();
+        let include = format!("Include {}/mor*", folder.path().display());
+        for text in [
+            "",
+            "User a\nUser b\nPort 1\nHost *\nPort 2",
+            "Host web1\n\tHostName=Web1.Example.com\n  IdentityFile ~/.ssh/%h-%r-%p-%n\n IdentityFile \"~/with space\"",
+            "Host !web1 *\nUser nobody\nHost web?\nUser somebody",
+            "Host WEB*\nHostName %h.example.com\nIdentitiesOnly yes\nIdentityAgent none",
+            "IdentityAgent ~/agent\nCertificateFile ~/c-%h\nUserKnownHostsFile ~/.ssh/a ~/.ssh/b\nGlobalKnownHostsFile /x",
+            "StrictHostKeyChecking accept-new\nHashKnownHosts yes\nHostKeyAlias Alias\nConnectTimeout 1m30s",
+            "StrictHostKeyChecking no\nServerAliveInterval 7\nServerAliveCountMax 9",
+            "ProxyJump me@a:22,b\nProxyCommand nc %h %p",
+            "ProxyCommand nc \"%h\" %p # no comment\nProxyJump a",
+            "ProxyJump none\nHost *\nProxyJump a",
+            "ProxyCommand none",
+            "ForwardAgent yes\nSendEnv LANG LC_*\nCompression yes\nControlMaster auto\nControlPath ~/%C",
+            &format!("Host web1\n{include}\nHost *\nUser late"),
+            &format!("Host db\n{include}\nHost *\nUser late"),
+            "host=web1\nuser = \"a b\"",
+            "Host web1 # a comment\nUser x # another",
+        ] {
+            std::fs::write(&file, format!("{text}\n")).unwrap();
+            let home = std::env::home_dir().unwrap();
+            let options = TransportOptions { ssh_config: Some(file.clone()), ..TransportOptions::new(home, me.trim()) };
+            let shared = Transports::new(options).shared;
+            for connection in [
+                Connection::default(),
+                Connection {
+                    user: Some("u".into()),
+                    port: Some(99),
+                    address: Some("10.0.0.1".into()),
+                    ..Connection::default()
+                },
+            ] {
+                let own = read(&shared, "web1").unwrap();
+                assert_eq!(own.strange, Vec::<String>::new(), "{text}");
+                let theirs = ask_ssh(&shared, "web1", &connection).await.unwrap().unwrap();
+                let settle = |lines: &[(String, Vec<String>)]| {
+                    let defaults = Settings::defaults("web1", &shared.options);
+                    let (mut settings, strange) =
+                        defaults.configure("web1", lines, &connection, &shared.options).unwrap();
+                    // Kinds of keys that ssh would still look for, and nobody here can use.
+                    settings
+                        .identity_files
+                        .retain(|path| !path.ends_with(".ssh/id_dsa") && !path.ends_with(".ssh/id_xmss"));
+                    (settings, strange)
+                };
+                assert_eq!(settle(&own.lines), settle(&theirs), "{text}");
+            }
+        }
+    }
 }

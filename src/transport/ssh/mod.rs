@@ -29,7 +29,7 @@ use self::host_key::Policy;
 use self::route::Dialed;
 use self::settings::Settings;
 use self::severable::{Knife, severable};
-use super::command::Command;
+use super::command::{Command, Refusal};
 use super::conversation::{self, Event, Hear, Speak};
 use super::known_hosts::{self, KnownHosts};
 use super::{Answer, End, Endpoint, Exec, Failure, Phase, Shared};
@@ -49,8 +49,11 @@ pub(crate) struct Run {
     /// Logins under way, by address and port.
     logins: Mutex<HashMap<(String, u16), Arc<Semaphore>>>,
     /// Files of known hosts that were read, by their paths.
-    known: Mutex<HashMap<Vec<PathBuf>, Arc<KnownHosts>>>,
+    known: Mutex<HashMap<KnownFiles, Arc<KnownHosts>>>,
 }
+
+/// Files of known hosts, and one of revoked keys.
+type KnownFiles = (Vec<PathBuf>, Option<PathBuf>);
 
 impl Default for Run {
     fn default() -> Self {
@@ -71,14 +74,17 @@ impl Run {
         logins.entry(endpoint).or_insert_with(|| Arc::new(Semaphore::new(most.max(1)))).clone()
     }
 
-    fn known_hosts(&self, files: Vec<PathBuf>) -> Result<Arc<KnownHosts>, String> {
+    fn known_hosts(&self, files: KnownFiles) -> Result<Arc<KnownHosts>, String> {
         let mut cache = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = cache.get(&files) {
             return Ok(known.clone());
         }
         let mut known = KnownHosts::default();
-        for file in &files {
+        for file in &files.0 {
             known.load(file)?;
+        }
+        if let Some(file) = &files.1 {
+            known.load_revoked(file)?;
         }
         let known = Arc::new(known);
         cache.insert(files, known.clone());
@@ -108,11 +114,10 @@ pub(crate) async fn connect(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result
 }
 
 /// Opens a link to a host that others may lie behind.
-
 async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<Link, Failure> {
     let at = place(name, settings);
     let files: Vec<PathBuf> = settings.known_hosts.iter().chain(&settings.global_known_hosts).cloned().collect();
-    let known = shared.ssh.known_hosts(files).map_err(|problem| {
+    let known = shared.ssh.known_hosts((files, settings.revoked_keys.clone())).map_err(|problem| {
         Failure::new(Phase::HostKey, format!("{at}: {problem}"))
             .hint("a host cannot be verified while that file cannot be read")
     })?;
@@ -255,7 +260,7 @@ impl Link {
     }
 
     /// Runs one command in a channel of its own.
-    pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Refusal> {
         let opening = async {
             let channel = self.handle.channel_open_session().await?;
             channel.exec(true, command.line.as_bytes()).await?;
@@ -263,8 +268,8 @@ impl Link {
         };
         let channel = match tokio::time::timeout(exec.idle.min(exec.deadline), opening).await {
             Ok(Ok(channel)) => channel,
-            Ok(Err(error)) => return Err(self.no_channel(&shown(&error.to_string()))),
-            Err(_) => return Err(self.no_channel("no answer")),
+            Ok(Err(error)) => return Err(self.no_channel(&shown(&error.to_string())).into()),
+            Err(_) => return Err(self.no_channel("no answer").into()),
         };
         let (read, write) = channel.split();
         let hearing = Hearing { read, notebook: self.notebook.clone() };

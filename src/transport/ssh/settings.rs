@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) known_hosts: Vec<PathBuf>,
     /// More of them, which are never written to.
     pub(crate) global_known_hosts: Vec<PathBuf>,
+    /// A file of keys that are revoked for every host.
+    pub(crate) revoked_keys: Option<PathBuf>,
     /// The name to look its key up by instead.
     pub(crate) host_key_alias: Option<String>,
     pub(crate) host_key_checking: HostKeyChecking,
@@ -70,6 +72,7 @@ impl Settings {
             agent: options.auth_sock.clone(),
             known_hosts: in_folder(&["known_hosts", "known_hosts2"]),
             global_known_hosts: vec!["/etc/ssh/ssh_known_hosts".into(), "/etc/ssh/ssh_known_hosts2".into()],
+            revoked_keys: None,
             host_key_alias: None,
             host_key_checking: HostKeyChecking::Strict,
             hash_known_hosts: false,
@@ -159,7 +162,11 @@ impl Settings {
         if let Some(files) = first("globalknownhostsfile") {
             self.global_known_hosts = paths(files);
         }
-        self.host_key_alias = word("hostkeyalias").filter(|alias| *alias != "none").map(str::to_owned);
+        if let Some(file) = word("revokedhostkeys").filter(|file| *file != "none") {
+            // One that cannot be found would be one that is not obeyed.
+            self.revoked_keys = Some(tokens.path(file).map_err(|why| bad("RevokedHostKeys", &why))?);
+        }
+        self.host_key_alias = word("hostkeyalias").filter(|alias| *alias != "none").map(str::to_ascii_lowercase);
         self.hash_known_hosts = matches!(word("hashknownhosts"), Some("yes" | "true"));
         let accepts_new = matches!(word("stricthostkeychecking"), Some("accept-new" | "no" | "off" | "false"));
         self.host_key_checking = match connection.host_key_checking {
@@ -197,7 +204,8 @@ impl Settings {
         if let Route::Jump(hops) = &self.route
             && let Some((user, host, port)) = hops.last().map(|hop| super::route::read_hop(hop)).transpose()?
         {
-            // As ssh: `Host *` with a ProxyJump holds for the jump host too, which is not reached through itself.
+            // A jump host that is set for everybody holds for itself too. ssh refuses to go there at all; here it is one of
+            // the hosts of the inventory and is reached straight.
             let same = host.eq_ignore_ascii_case(&self.host) || host.eq_ignore_ascii_case(name);
             if same && port.is_none_or(|port| port == self.port) && user.is_none_or(|user| user == self.user) {
                 self.route = Route::Direct;
@@ -262,7 +270,7 @@ impl Tokens<'_> {
 
 /// Settings that ssh would honour and this program does not, when they are set to something.
 fn unsupported(lines: &[(String, Vec<String>)]) -> Vec<String> {
-    let no_match = ["knownhostscommand", "revokedhostkeys", "bindaddress", "bindinterface", "pkcs11provider"];
+    let no_match = ["knownhostscommand", "bindaddress", "bindinterface", "pkcs11provider"];
     let set = |keyword: &&str| {
         let line = lines.iter().find(|(known, _)| known == keyword);
         line.is_some_and(|(_, words)| words.first().is_some_and(|word| word != "none"))
