@@ -83,7 +83,7 @@ impl Resolver {
             return Err(run.mistakes);
         }
         let wanted = |resource: &Resource| address.is_none_or(|text| is_named(resource, text));
-        let resources: Vec<ShownResource> = catalog
+        let resources: Vec<ShownResource> = run
             .resources
             .iter()
             .filter(|resource| wanted(resource))
