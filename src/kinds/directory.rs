@@ -38,6 +38,7 @@ use std::collections::HashMap;
 
 use crate::base::value::Value;
 use crate::base::{clean, quote};
+use crate::resource::accounts;
 use crate::resource::stat::{self, FileType, Found, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Existence, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading,
@@ -139,7 +140,7 @@ impl Kind for Directory {
 
     fn mistakes(&self, resource: &Resource) -> Vec<Mistake> {
         let mut mistakes: Vec<Mistake> =
-            [&OWNER, &GROUP].iter().filter_map(|attribute| stat::account_mistake(resource, attribute)).collect();
+            [&OWNER, &GROUP].iter().filter_map(|attribute| accounts::account_mistake(resource, attribute)).collect();
         let mut add = |attribute: Option<&Attribute>, message: &str, hint: &str| {
             let (attribute, hint) = (attribute.map(|attribute| attribute.name), Some(hint.to_owned()));
             mistakes.push(Mistake { attribute, message: message.to_owned(), hint });

@@ -44,6 +44,7 @@ use base64::Engine as _;
 use crate::base::digest::Digest;
 use crate::base::quote;
 use crate::base::value::Value;
+use crate::resource::accounts;
 use crate::resource::stat::{self, Batch, FileType, Found, Meta, Sections};
 use crate::resource::{
     Attribute, Content, Due, Example, Existence, FileWrite, Identity, Kind, Mistake, Need, Observed, ProbeAnswer,
@@ -141,7 +142,7 @@ impl Kind for File {
 
     fn mistakes(&self, resource: &Resource) -> Vec<Mistake> {
         let mut mistakes: Vec<Mistake> =
-            [&OWNER, &GROUP].iter().filter_map(|attribute| stat::account_mistake(resource, attribute)).collect();
+            [&OWNER, &GROUP].iter().filter_map(|attribute| accounts::account_mistake(resource, attribute)).collect();
         let mut add = |attribute: Option<&Attribute>, message: &str, hint: &str| {
             let (attribute, hint) = (attribute.map(|attribute| attribute.name), Some(hint.to_owned()));
             mistakes.push(Mistake { attribute, message: message.to_owned(), hint });

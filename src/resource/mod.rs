@@ -4,6 +4,7 @@
 //! each attribute. A kind reads it (a *fragment* of shell, answered by *readings*) and brings it about (*steps*, or an
 //! *edit* of a file). Nothing here connects, compares or knows any kind.
 
+pub mod accounts;
 pub mod address;
 pub mod attribute;
 pub mod content;

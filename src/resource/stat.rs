@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::want::Want;
-use super::{Attribute, Mistake, Reading, Resource};
+use super::{Attribute, Reading, Resource};
 use crate::base::{clean, quote};
 
 /// What stands at a path.
@@ -247,23 +247,6 @@ pub fn principal(resource: &Resource, attribute: &Attribute, name: &str, number:
         _ => false,
     };
     Reading::Is(if wants_number { number } else { name }.into())
-}
-
-/// What is wrong with the name of an owner or group that was written; the host would take some of them for something else.
-pub fn account_mistake(resource: &Resource, attribute: &Attribute) -> Option<Mistake> {
-    let name = resource.text(attribute)?;
-    (!is_account_name(name)).then(|| Mistake {
-        attribute: Some(attribute.name),
-        message: format!("`{name}` is no name of a user or group"),
-        hint: Some("write a name or a number; owner and group are two attributes".to_owned()),
-    })
-}
-
-/// Whether this can be the name (or number) of a user or group: it ends no field of the account databases, and no tool takes
-/// it for an option.
-pub fn is_account_name(name: &str) -> bool {
-    let is_strange = |c: char| c.is_control() || ":,/".contains(c);
-    !name.is_empty() && !name.starts_with('-') && name.trim() == name && !name.contains(is_strange)
 }
 
 /// The answer of a fragment, read piece by piece: pieces end with a NUL, which no name and no line of a tool can hold.

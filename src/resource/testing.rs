@@ -119,6 +119,25 @@ pub(crate) fn act(shell: &[&str], path: &str, script: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
+/// What a script of an act prints under every shell where, beside busybox, only these programs are there; each prints how it
+/// was called.
+pub(crate) fn with_stubs(programs: &[&str], script: &str) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().expect("a folder for stubs");
+    let tools = ["cat", "cut", "grep", "mkdir", "cp", "mv", "rm", "printf", "sort", "tr"];
+    for tool in tools {
+        std::os::unix::fs::symlink("/bin/busybox", folder.path().join(tool)).expect("the folder is empty");
+    }
+    for program in programs {
+        let path = folder.path().join(program);
+        std::fs::write(&path, "#!/bin/sh\necho \"${0##*/}\" \"$@\"\ncat\n").expect("the folder is ours");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("the folder is ours");
+    }
+    let path = folder.path().display().to_string();
+    let shells = [vec!["/usr/bin/dash"], vec!["/bin/bash", "--posix"], vec!["/bin/busybox", "ash"]];
+    shells.into_iter().map(|shell| (format!("{shell:?}"), act(&shell, &path, script).1)).collect()
+}
+
 /// Every combination of shell and tools: name, shell, PATH.
 pub(crate) fn combinations() -> Vec<(String, Vec<&'static str>, String)> {
     let host = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();

@@ -1,0 +1,666 @@
+//! A user account.
+//!
+//! # What it declares
+//! A user that shall exist, with the attributes that are written; all others are left as they are. A new user without `group`
+//! gets a group of the same name. `groups` is the whole list of additional groups, unless `append: true` makes it "at
+//! least these". Groups must exist: declare them before.
+//!
+//! `password` is a hash as `mkpasswd` or `openssl passwd -6` make it, and must be a secret. `locked` is separate from it: a locked
+//! account keeps its hash behind a `!`.
+//!
+//! # What is read
+//! All users in one question to `getent`, which asks directories such as LDAP too; `/etc/passwd` where there is no `getent`. `id`
+//! for those whose groups are declared. `/etc/shadow` only for those whose `password` or `locked` is declared.
+//!
+//! # What is changed
+//! `useradd`, `usermod` and `userdel`, or on systems that have only busybox `adduser`, `addgroup` and `deluser`; there an account that exists can
+//! get groups, a password and a lock, and for the rest the step says which package is missing. A hash never stands in an argument
+//! that other users could see. The home directory is made with a new user (`manage_home`), moved with `move_home: true`, and removed only with
+//! `remove_home: true`.
+//!
+//! # Example
+//! ```yaml
+//! - group: app
+//! - user: app
+//!   group: app
+//!   groups: [adm]
+//!   append: true
+//!   home: /srv/app
+//!   shell: /usr/sbin/nologin
+//!   system: true
+//! - user: intern
+//!   state: absent
+//!   remove_home: true
+//! ```
+
+use std::collections::HashMap;
+
+use crate::base::clean;
+use crate::base::quote;
+use crate::base::value::Value;
+use crate::resource::accounts::{self, Database, Entry, LOOK_UP};
+use crate::resource::stat::{self, Sections};
+use crate::resource::{
+    Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
+    State, Step, Table, Type, Work,
+};
+
+const UID: Attribute = Attribute::state("uid", Type::Int, "The user's number.");
+const GROUP: Attribute = Attribute::state("group", Type::Text, "The primary group, by name.");
+const GROUPS: Attribute = Attribute::state("groups", Type::List(&Type::Text), "The additional groups, in any order.")
+    .compared(Compare::SameItems);
+const APPEND: Attribute =
+    Attribute::setting("append", Type::Bool, "Whether further additional groups are all right. Default: false.");
+const HOME: Attribute = Attribute::state("home", Type::Path, "The home directory.");
+const SHELL: Attribute = Attribute::state("shell", Type::Path, "The login shell.");
+const COMMENT: Attribute = Attribute::state("comment", Type::Text, "The full name, or what the account is for.");
+const PASSWORD: Attribute = Attribute::state(
+    "password",
+    Type::Text,
+    "The hash of the password, a secret. `*`: none fits. Needs root to be read.",
+);
+const LOCKED: Attribute = Attribute::state(
+    "locked",
+    Type::Bool,
+    "Whether no password fits (`usermod -L`). Keys still do. Needs root to be read.",
+);
+const SYSTEM: Attribute = Attribute::act(
+    "system",
+    Type::Bool,
+    "Whether a new user gets a number from the range for the system's own, and no home directory. Default: false.",
+);
+const MANAGE_HOME: Attribute = Attribute::act(
+    "manage_home",
+    Type::Bool,
+    "Whether the home directory is made with a new user. Default: true, but false for one of the system's own.",
+);
+const MOVE_HOME: Attribute =
+    Attribute::act("move_home", Type::Bool, "Whether files move along when `home` changes. Default: false.");
+const REMOVE_HOME: Attribute = Attribute::act(
+    "remove_home",
+    Type::Bool,
+    "With `state: absent`: whether home directory and mail go too. Default: false.",
+);
+
+static TABLE: Table = Table {
+    name: "user",
+    summary: "a user account",
+    source: include_str!("user.rs"),
+    identity: Identity { name: "name", ty: Type::Text, doc: "The login name." },
+    in_roles: true,
+    in_specs: true,
+    has_state: true,
+    attributes: &[
+        UID,
+        GROUP,
+        GROUPS,
+        APPEND,
+        HOME,
+        SHELL,
+        COMMENT,
+        PASSWORD,
+        LOCKED,
+        SYSTEM,
+        MANAGE_HOME,
+        MOVE_HOME,
+        REMOVE_HOME,
+    ],
+    examples: &[
+        Example {
+            yaml: "- user: ex-worker\n  uid: 4221\n  group: daemon\n  groups: [adm, games]\n  home: /srv/ex worker\n  \
+                   shell: /bin/sh\n  comment: \"It's $(id), really\"\n  password: \"$6$salt$hash\"\n  locked: true\n  \
+                   sensitive: true\n",
+            spoils: &[
+                Spoil {
+                    address: "user:ex-worker#state",
+                    spoil: "userdel -r ex-worker",
+                    oracle: "getent passwd ex-worker >/dev/null",
+                },
+                Spoil {
+                    address: "user:ex-worker#uid",
+                    spoil: "usermod -u 4222 ex-worker",
+                    oracle: "test \"$(id -u ex-worker)\" = 4221",
+                },
+                Spoil {
+                    address: "user:ex-worker#group",
+                    spoil: "usermod -g mail ex-worker",
+                    oracle: "test \"$(id -gn ex-worker)\" = daemon",
+                },
+                Spoil {
+                    address: "user:ex-worker#groups",
+                    spoil: "usermod -G adm,mail ex-worker",
+                    oracle: "test \"$(id -Gn ex-worker | tr ' ' '\\n' | sort | tr '\\n' ' ')\" = 'adm daemon games '",
+                },
+                Spoil {
+                    address: "user:ex-worker#home",
+                    spoil: "usermod -d /nonexistent ex-worker",
+                    oracle: "test \"$(getent passwd ex-worker | cut -d: -f6)\" = '/srv/ex worker'",
+                },
+                Spoil {
+                    address: "user:ex-worker#shell",
+                    spoil: "usermod -s /bin/false ex-worker",
+                    oracle: "test \"$(getent passwd ex-worker | cut -d: -f7)\" = /bin/sh",
+                },
+                Spoil {
+                    address: "user:ex-worker#comment",
+                    spoil: "usermod -c somebody ex-worker",
+                    oracle: "test \"$(getent passwd ex-worker | cut -d: -f5)\" = \"It's \\$(id), really\"",
+                },
+                Spoil {
+                    address: "user:ex-worker#password",
+                    spoil: "usermod -p '!$6$other$hash' ex-worker",
+                    oracle: "test \"$(getent shadow ex-worker | cut -d: -f2)\" = '!$6$salt$hash'",
+                },
+                Spoil {
+                    address: "user:ex-worker#locked",
+                    spoil: "usermod -U ex-worker",
+                    oracle: "passwd -S ex-worker | grep -q '^ex-worker L'",
+                },
+            ],
+        },
+        Example {
+            yaml: "- user: ex-leaver\n  state: absent\n  remove_home: true\n",
+            spoils: &[Spoil {
+                address: "user:ex-leaver#state",
+                spoil: "useradd -m ex-leaver",
+                oracle: "! getent passwd ex-leaver >/dev/null && test ! -e /home/ex-leaver",
+            }],
+        },
+    ],
+};
+
+/// The kind `user`.
+pub(super) struct User;
+
+impl Kind for User {
+    fn table(&self) -> &'static Table {
+        &TABLE
+    }
+
+    fn mistakes(&self, resource: &Resource) -> Vec<Mistake> {
+        let mut mistakes: Vec<Mistake> =
+            [&GROUP, &GROUPS].iter().filter_map(|attribute| accounts::account_mistake(resource, attribute)).collect();
+        let mut add = |attribute: Option<&Attribute>, message: &str, hint: &str| {
+            let attribute = attribute.map(|attribute| attribute.name);
+            mistakes.push(Mistake { attribute, message: message.to_owned(), hint: Some(hint.to_owned()) });
+        };
+        let name = resource.identity();
+        if !accounts::is_new_account_name(name) {
+            let hint = "no space, no `:`, `,` or `/`, no `-` in front, no number";
+            add(None, &format!("`{name}` is no name of a user"), hint);
+        }
+        if resource.int(&UID).is_some_and(|uid| u32::try_from(uid).is_err()) {
+            add(Some(&UID), "there is no such number", "write one from 0 to 4294967295");
+        }
+        for attribute in [&HOME, &SHELL, &COMMENT] {
+            if resource.text(attribute).is_some_and(|text| text.contains([':', '\n'])) {
+                add(Some(attribute), "a colon or a line end would end its field in /etc/passwd", "write it without");
+            }
+        }
+        if let Some(want) = resource.want(&PASSWORD) {
+            let is_secret = matches!(want, crate::resource::Want::Exactly(Value::Secret(_)));
+            if !is_secret && !resource.sensitive {
+                let hint = "write `{secret: scope/name}`, or `sensitive: true` on the user";
+                add(Some(&PASSWORD), "the hash of a password must not be shown", hint);
+            }
+            let hash = password(resource).unwrap_or_default();
+            if hash.starts_with('!') {
+                add(
+                    Some(&PASSWORD),
+                    "a `!` in front of a hash locks the account",
+                    "write `locked: true`, and the hash without it",
+                );
+            }
+            if hash.contains([':', '\n']) {
+                add(
+                    Some(&PASSWORD),
+                    "this is no hash of a password",
+                    "make one with `mkpasswd` or `openssl passwd -6`",
+                );
+            }
+        }
+        if resource.truth(&APPEND) == Some(true) && resource.want(&GROUPS).is_none() {
+            add(Some(&APPEND), "`append` says how `groups` are meant", "write `groups: […]`");
+        }
+        if resource.truth(&MOVE_HOME) == Some(true) && resource.want(&HOME).is_none() {
+            add(Some(&MOVE_HOME), "where shall the home directory move?", "write `home: /path`");
+        }
+        let is_absent = resource.state == State::Absent;
+        let is_odd = |attribute: &&Attribute| {
+            resource.want(attribute).is_some() && is_absent != (attribute.name == REMOVE_HOME.name)
+        };
+        if let Some(attribute) = TABLE.attributes.iter().filter(|_| is_absent).find(is_odd) {
+            add(Some(attribute), "a user that shall be absent has no attributes", "remove it, or `state: absent`");
+        }
+        if !is_absent && resource.want(&REMOVE_HOME).is_some() {
+            add(Some(&REMOVE_HOME), "nothing is removed here", "it goes with `state: absent`");
+        }
+        mistakes
+    }
+
+    fn fragment(&self, batch: &[&Resource]) -> String {
+        let asked = Asked::of(batch);
+        let mut script = format!("{LOOK_UP}{}", accounts::look_up(Database::Passwd, &asked.all));
+        if !asked.shadow.is_empty() {
+            script.push_str(&accounts::look_up(Database::Shadow, &asked.shadow));
+        }
+        if !asked.groups.is_empty() {
+            script.push_str(READ_GROUPS);
+            script.push_str(&stat::call("read_groups", &asked.groups));
+        }
+        script
+    }
+
+    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
+        let asked = Asked::of(batch);
+        let mut answer = Sections::of(answer);
+        let found = accounts::read(Database::Passwd, &asked.all, &mut answer);
+        let shadow = accounts::read(Database::Shadow, &asked.shadow, &mut answer);
+        let groups: HashMap<&str, Vec<String>> = asked
+            .groups
+            .iter()
+            .map(|name| (*name, answer.list().into_iter().map(|group| clean::utf8(group).into_owned()).collect()))
+            .collect();
+        let observe = |resource: &&Resource| {
+            let name = resource.identity();
+            let fields = match &found[name] {
+                Err(why) => return Observed::unknown(why.clone()),
+                Ok(None) => return Observed::absent(),
+                Ok(Some(fields)) => fields,
+            };
+            let unread = || Reading::Unknown("its entry is not readable".to_owned());
+            let field = |index: usize| fields.get(index).map_or_else(unread, |text| Reading::Is(text.as_str().into()));
+            let uid = fields.get(2).and_then(|uid| uid.parse::<i64>().ok());
+            let mut observed = Observed::present([
+                (UID.name, uid.map_or_else(unread, |uid| Reading::Is(uid.into()))),
+                (COMMENT.name, field(4)),
+                (HOME.name, field(5)),
+                (SHELL.name, field(6)),
+            ]);
+            if let Some(groups) = groups.get(name) {
+                observed.readings.extend(memberships(resource, groups));
+            }
+            if let Some(entry) = shadow.get(name) {
+                observed.readings.extend(passwords(entry));
+            }
+            observed
+        };
+        batch.iter().map(observe).collect()
+    }
+
+    fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
+        let names: Vec<&str> = due.iter().map(|due| due.resource.identity()).collect();
+        let shell: String = due.iter().map(bring_about).collect();
+        let title = format!("set up user {}", names.join(", "));
+        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(format!("{ACT}{shell}")) }]
+    }
+
+    fn provides(&self, resource: &Resource, need: &Need) -> bool {
+        let name = resource.identity();
+        resource.state == State::Present
+            && match need {
+                Need::User(user) => user == name,
+                Need::Group(group) => group == name && resource.want(&GROUP).is_none(),
+                Need::Parent(path) => makes_home(resource) && resource.text(&HOME).unwrap_or_default() == path,
+                Need::Tool(_) | Need::Unit(_) | Need::File(_) => false,
+            }
+    }
+}
+
+/// The names of a batch, by what has to be read of them.
+struct Asked<'a> {
+    all: Vec<&'a str>,
+    shadow: Vec<&'a str>,
+    groups: Vec<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(batch: &[&'a Resource]) -> Self {
+        let wanting = |attributes: [&Attribute; 2]| {
+            let wants = |resource: &&'a Resource| attributes.iter().any(|attribute| resource.want(attribute).is_some());
+            stat::paths(&batch.iter().copied().filter(wants).collect::<Vec<_>>())
+        };
+        Self { all: stat::paths(batch), shadow: wanting([&PASSWORD, &LOCKED]), groups: wanting([&GROUP, &GROUPS]) }
+    }
+}
+
+/// One list per user, the primary group first. A name of a group may hold a space: where `id` can, it ends each with a NUL.
+const READ_GROUPS: &str = "\
+read_groups() {
+  case $(id --help 2>&1) in *--zero*) z=z ;; *) z= ;; esac
+  for u; do
+    if [ -n \"$z\" ]; then
+      id -Gnz -- \"$u\"
+    else
+      for g in $(id -Gn \"$u\"); do printf '%s\\000' \"$g\"; done
+    fi
+    printf '\\000'
+  done
+}
+";
+
+fn memberships(resource: &Resource, groups: &[String]) -> [(&'static str, Reading); 2] {
+    let Some((primary, _)) = groups.split_first() else {
+        let unread = Reading::Unknown("its groups could not be read".to_owned());
+        return [(GROUP.name, unread.clone()), (GROUPS.name, unread)];
+    };
+    let wanted = resource.texts(&GROUPS).unwrap_or_default();
+    let is_append = resource.truth(&APPEND) == Some(true);
+    // The primary group counts as additional only where it is asked for as such.
+    let counts = |group: &&String| {
+        let is_wanted = wanted.contains(&group.as_str());
+        is_wanted || (!is_append && *group != primary)
+    };
+    let additional = groups.iter().filter(counts).map(String::as_str).collect();
+    [(GROUP.name, Reading::Is(primary.as_str().into())), (GROUPS.name, Reading::Is(additional))]
+}
+
+fn passwords(entry: &Entry) -> [(&'static str, Reading); 2] {
+    let both = |reading: Reading| [(PASSWORD.name, reading.clone()), (LOCKED.name, reading)];
+    match entry {
+        Err(why) => both(Reading::Unknown(why.clone())),
+        Ok(None) => both(Reading::Absent),
+        Ok(Some(fields)) => match fields.get(1) {
+            None => both(Reading::Unknown("its entry is not readable".to_owned())),
+            Some(field) => {
+                let locked = field.starts_with(['!', '*']);
+                [
+                    (PASSWORD.name, Reading::Is(field.trim_start_matches('!').into())),
+                    (LOCKED.name, Reading::Is(locked.into())),
+                ]
+            }
+        },
+    }
+}
+
+/// The declared hash.
+fn password(resource: &Resource) -> Option<&str> {
+    match resource.value(&PASSWORD)? {
+        Value::Secret(secret) => Some(secret.expose()),
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn makes_home(resource: &Resource) -> bool {
+    resource.truth(&MANAGE_HOME).unwrap_or(resource.truth(&SYSTEM) != Some(true))
+}
+
+/// What the steps of this kind begin with: the tools of the host, under one name each. busybox has no tool that changes an
+/// account, and makes no group of the same name for one of the system's own.
+const ACT: &str = "\
+has_group() {
+  if have getent; then getent group \"$1\" >/dev/null; else cut -d: -f1 /etc/group | grep -qFx -e \"$1\"; fi
+}
+make_user() {
+  name=$1 uid=$2 group=$3 home=$4 shell=$5 comment=$6 system=$7 with_home=$8
+  if [ -z \"$group\" ] && has_group \"$name\"; then group=$name; fi
+  set --
+  if [ -n \"$uid\" ]; then set -- \"$@\" -u \"$uid\"; fi
+  if [ -n \"$shell\" ]; then set -- \"$@\" -s \"$shell\"; fi
+  if have useradd; then
+    if [ -n \"$group\" ]; then set -- \"$@\" -g \"$group\"; else set -- \"$@\" -U; fi
+    if [ -n \"$home\" ]; then set -- \"$@\" -d \"$home\"; fi
+    if [ -n \"$comment\" ]; then set -- \"$@\" -c \"$comment\"; fi
+    if [ -n \"$with_home\" ]; then set -- \"$@\" -m; else set -- \"$@\" -M; fi
+    useradd ${system:+-r} \"$@\" -- \"$name\"
+  elif have adduser; then
+    if [ -z \"$group\" ]; then addgroup ${system:+-S} \"$name\" && group=$name; fi
+    if [ -n \"$home\" ]; then set -- \"$@\" -h \"$home\"; fi
+    if [ -n \"$comment\" ]; then set -- \"$@\" -g \"$comment\"; fi
+    if [ -z \"$with_home\" ]; then set -- \"$@\" -H; fi
+    adduser -D ${system:+-S} \"$@\" -G \"$group\" \"$name\"
+  else
+    fail \"no program useradd or adduser\"
+  fi
+}
+change_user() {
+  have usermod || fail \"no program usermod: the package is called shadow or passwd\"
+  usermod \"$@\"
+}
+set_groups() {
+  name=$1 append=$2
+  shift 2
+  if have usermod; then
+    usermod ${append:+-a} -G \"$(IFS=,; printf %s \"$*\")\" -- \"$name\"
+    return
+  fi
+  for group; do addgroup \"$name\" \"$group\"; done
+  if [ -n \"$append\" ]; then return 0; fi
+  primary=$(id -gn \"$name\")
+  for group in $(id -Gn \"$name\"); do
+    case \" $primary $* \" in *\" $group \"*) ;; *) delgroup \"$name\" \"$group\" ;; esac
+  done
+}
+set_password() {
+  printf '%s:%s\\n' \"$1\" \"$2\" | chpasswd -e
+}
+lock() {
+  if have usermod; then usermod -L -- \"$1\"; else passwd -l \"$1\"; fi
+}
+unlock() {
+  if have usermod; then usermod -U -- \"$1\"; else passwd -u \"$1\"; fi
+}
+remove_user() {
+  if have userdel; then userdel ${2:+-r} -- \"$1\"; else deluser ${2:+--remove-home} \"$1\"; fi
+}
+";
+
+fn bring_about(due: &Due<'_>) -> String {
+    let resource = due.resource;
+    let name = quote::sh(resource.identity());
+    let flag = |is: bool| if is { "yes" } else { "''" };
+    let is_true = |attribute: &Attribute| resource.truth(attribute) == Some(true);
+    if resource.state == State::Absent {
+        return format!("remove_user {name} {}\n", flag(is_true(&REMOVE_HOME)));
+    }
+    let is_new = due.differs("state");
+    let differs = |attribute: &Attribute| resource.want(attribute).is_some() && (is_new || due.differs(attribute.name));
+    let text = |attribute: &Attribute| quote::sh(resource.text(attribute).unwrap_or_default()).into_owned();
+    let uid = resource.int(&UID).map(|uid| uid.to_string());
+    let mut script = String::new();
+    if is_new {
+        let uid = uid.as_deref().unwrap_or("''");
+        let (group, home, shell, comment) = (text(&GROUP), text(&HOME), text(&SHELL), text(&COMMENT));
+        let (system, with_home) = (flag(is_true(&SYSTEM)), flag(makes_home(resource)));
+        script.push_str(&format!("make_user {name} {uid} {group} {home} {shell} {comment} {system} {with_home}\n"));
+    } else {
+        let mut options = String::new();
+        if let (true, Some(uid)) = (differs(&UID), uid) {
+            options.push_str(&format!(" -u {uid}"));
+        }
+        for (attribute, option) in [(&GROUP, "-g"), (&HOME, "-d"), (&SHELL, "-s"), (&COMMENT, "-c")] {
+            if differs(attribute) {
+                options.push_str(&format!(" {option} {}", text(attribute)));
+            }
+        }
+        if differs(&HOME) && is_true(&MOVE_HOME) {
+            options.push_str(" -m");
+        }
+        if !options.is_empty() {
+            script.push_str(&format!("change_user{options} -- {name}\n"));
+        }
+    }
+    if differs(&GROUPS) {
+        let groups = quote::words(resource.texts(&GROUPS).unwrap_or_default());
+        script.push_str(&format!("set_groups {name} {} {groups}\n", flag(is_true(&APPEND))));
+    }
+    let was_locked = due.observed.reading(LOCKED.name) == Some(&Reading::Is(true.into()));
+    let is_locked = resource.truth(&LOCKED).unwrap_or(was_locked && !is_new);
+    match password(resource).filter(|_| differs(&PASSWORD)) {
+        // A lock that nobody declared stays.
+        Some(hash) => {
+            let lock = if is_locked { "!" } else { "" };
+            script.push_str(&format!("set_password {name} {}\n", quote::always(&format!("{lock}{hash}"))));
+        }
+        None if differs(&LOCKED) => script.push_str(&format!("{} {name}\n", if is_locked { "lock" } else { "unlock" })),
+        None => {}
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::secret::Secret;
+    use crate::resource::Existence;
+    use crate::resource::testing::{absent, as_nobody, everywhere, resource, shell, steps, with_stubs};
+
+    fn list(items: &[&str]) -> Value {
+        items.iter().copied().collect()
+    }
+
+    fn hash() -> Value {
+        Value::Secret(Secret::new("app/hash", "$6$it's$x".to_owned()))
+    }
+
+    #[test]
+    fn real_users_read_the_same_everywhere() {
+        let all = [
+            resource(&User, "root", &[("groups", list(&[])), ("locked", true.into())]),
+            resource(&User, "daemon", &[("group", "daemon".into())]),
+            resource(&User, "no-such-user", &[("groups", list(&["adm"])), ("locked", true.into())]),
+        ];
+        let batch: Vec<&Resource> = all.iter().collect();
+        let mut first: Option<Vec<Observed>> = None;
+        for (name, answer) in everywhere(&User.fragment(&batch)) {
+            let observed = User.read(&batch, &answer, &[]);
+            assert_eq!(observed[0].reading("uid"), Some(&Reading::Is(0.into())), "{name}");
+            assert_eq!(observed[0].reading("home"), Some(&Reading::Is("/root".into())), "{name}");
+            assert_eq!(observed[0].reading("group"), Some(&Reading::Is("root".into())), "{name}");
+            assert_eq!(observed[1].reading("group"), Some(&Reading::Is("daemon".into())), "{name}");
+            assert_eq!(observed[2], Observed::absent(), "{name}");
+            assert_eq!(first.get_or_insert_with(|| observed.clone()), &observed, "{name}");
+        }
+    }
+
+    #[test]
+    fn without_root_passwords_are_unknown_and_the_rest_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = resource(&User, "root", &[("locked", true.into()), ("shell", "/bin/sh".into())]);
+        for (name, answer) in as_nobody(folder.path(), &User.fragment(&[&one])) {
+            let observed = User.read(&[&one], &answer, &[]).remove(0);
+            let why = Reading::Unknown("/etc/shadow may not be read".to_owned());
+            assert_eq!(observed.reading("locked"), Some(&why), "{name}");
+            assert_eq!(observed.reading("uid"), Some(&Reading::Is(0.into())), "{name}");
+        }
+    }
+
+    #[test]
+    fn captured_answers() {
+        let values = [("groups", list(&["adm"])), ("password", hash())];
+        let one = resource(&User, "app", &values);
+        let appending = resource(&User, "app", &[&values[..], &[("append", true.into())]].concat());
+        let passwd = b"app:x:7:8:It's, me:/srv/app:/bin/sh\n\x002\x00".as_slice();
+        let read = |one: &Resource, tail: &[u8]| User.read(&[one], &[passwd, tail].concat(), &[]).remove(0);
+        let tail = b"app:!$6$x$y:19000:0:99999:7:::\n\x000\x00app\0adm\0www data\0\0";
+        let observed = read(&one, tail);
+        assert_eq!(observed.reading("password"), Some(&Reading::Is("$6$x$y".into())));
+        assert_eq!(observed.reading("locked"), Some(&Reading::Is(true.into())));
+        assert_eq!(observed.reading("groups"), Some(&Reading::Is(list(&["adm", "www data"]))));
+        assert_eq!(observed.reading("comment"), Some(&Reading::Is("It's, me".into())));
+        assert_eq!(read(&appending, tail).reading("groups"), Some(&Reading::Is(list(&["adm"]))));
+
+        let open = read(&one, b"app:$6$x$y:19000\n\x000\x00app\0\0");
+        assert_eq!(open.reading("locked"), Some(&Reading::Is(false.into())));
+        for cut in [b"".as_slice(), b"app:$6", b"\x003\x00\0"] {
+            let observed = read(&one, cut);
+            assert!(matches!(observed.reading("password"), Some(Reading::Unknown(_))), "{cut:?}");
+            assert!(matches!(observed.reading("groups"), Some(Reading::Unknown(_))), "{cut:?}");
+        }
+        assert!(matches!(User.read(&[&one], b"", &[])[0].existence, Existence::Unknown(_)));
+    }
+
+    #[test]
+    fn a_new_user_with_the_tools_that_are_there() {
+        let values = [
+            ("uid", 42.into()),
+            ("home", "/srv/my app".into()),
+            ("shell", "/bin/sh".into()),
+            ("comment", "It's $(id)".into()),
+            ("groups", list(&["adm", "www data"])),
+            ("password", hash()),
+        ];
+        let script = shell(&steps(&resource(&User, "app", &values), &Observed::absent()));
+        let shadow = "useradd -u 42 -s /bin/sh -U -d /srv/my app -c It's $(id) -m -- app\n\
+                      usermod -G adm,www data -- app\nchpasswd -e\napp:$6$it's$x\n";
+        for (name, output) in with_stubs(&["useradd", "usermod", "chpasswd"], &script) {
+            assert_eq!(output, shadow, "{name}");
+        }
+        let busybox = "addgroup app\nadduser -D -u 42 -s /bin/sh -h /srv/my app -g It's $(id) -G app app\n\
+                       addgroup app adm\naddgroup app www data\nid -gn app\nchpasswd -e\napp:$6$it's$x\n";
+        for (name, output) in with_stubs(&["adduser", "addgroup", "delgroup", "chpasswd", "id"], &script) {
+            // What `id` prints is taken for groups: the stub's own words.
+            let calls: Vec<&str> = output.lines().filter(|line| !line.starts_with("delgroup")).collect();
+            let expected: Vec<&str> = busybox.lines().filter(|line| !line.starts_with("id")).collect();
+            assert_eq!(calls, expected, "{name}");
+        }
+        let system = resource(&User, "app", &[("system", true.into()), ("group", "daemon".into())]);
+        for (name, output) in with_stubs(&["useradd"], &shell(&steps(&system, &Observed::absent()))) {
+            assert_eq!(output, "useradd -r -g daemon -M -- app\n", "{name}");
+        }
+        for (name, output) in with_stubs(&[], &script) {
+            assert!(output.contains("no program useradd or adduser"), "{name}: {output}");
+        }
+    }
+
+    #[test]
+    fn changes_only_what_differs() {
+        let values = [
+            ("uid", 42.into()),
+            ("home", "/srv/app".into()),
+            ("move_home", true.into()),
+            ("groups", list(&["adm"])),
+            ("append", true.into()),
+            ("password", hash()),
+            ("comment", "".into()),
+        ];
+        let one = resource(&User, "app", &values);
+        let locked = Observed::present([("locked", Reading::Is(true.into()))]);
+        let script =
+            |differs: &[&'static str]| shell(&User.steps(&[Due { resource: &one, observed: &locked, differs }]));
+        let cases: &[(&[&str], &str)] = &[
+            (&["home", "comment"], "usermod -d /srv/app -c  -m -- app\n"),
+            (&["groups"], "usermod -a -G adm -- app\n"),
+            (&["password"], "chpasswd -e\napp:!$6$it's$x\n"),
+        ];
+        for (differs, expected) in cases {
+            for (name, output) in with_stubs(&["usermod", "chpasswd"], &script(differs)) {
+                assert_eq!(output, *expected, "{name}");
+            }
+        }
+        for (name, output) in with_stubs(&["adduser"], &script(&["uid"])) {
+            assert!(output.contains("the package is called shadow"), "{name}: {output}");
+        }
+        let lock = resource(&User, "app", &[("locked", false.into())]);
+        let script = shell(&steps(&lock, &locked));
+        assert_eq!(with_stubs(&["usermod"], &script)[0].1, "usermod -U -- app\n");
+        assert_eq!(with_stubs(&["passwd"], &script)[0].1, "passwd -u app\n");
+    }
+
+    #[test]
+    fn removes_the_home_only_when_told() {
+        let there = Observed::present([]);
+        let gone = |values: &[(&'static str, Value)]| shell(&steps(&absent(resource(&User, "app", values)), &there));
+        assert_eq!(with_stubs(&["userdel"], &gone(&[]))[0].1, "userdel -- app\n");
+        let with_home = gone(&[("remove_home", true.into())]);
+        assert_eq!(with_stubs(&["userdel"], &with_home)[0].1, "userdel -r -- app\n");
+        assert_eq!(with_stubs(&["deluser"], &with_home)[0].1, "deluser --remove-home app\n");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let count = |values: &[(&'static str, Value)]| User.mistakes(&resource(&User, "app", values)).len();
+        assert_eq!(User.mistakes(&resource(&User, "0", &[])).len(), 1);
+        assert_eq!(count(&[("password", "$6$x".into())]), 1, "not a secret");
+        assert_eq!(count(&[("password", hash())]), 0);
+        assert_eq!(count(&[("password", Value::Secret(Secret::new("x", "!$6$x".into())))]), 1);
+        assert_eq!(count(&[("comment", "a:b".into())]), 1);
+        assert_eq!(count(&[("groups", list(&["ok", "a,b"]))]), 1);
+        assert_eq!(count(&[("append", true.into())]), 1);
+        assert_eq!(count(&[("move_home", true.into())]), 1);
+        assert_eq!(count(&[("remove_home", true.into())]), 1);
+        let gone = |values: &[(&'static str, Value)]| User.mistakes(&absent(resource(&User, "app", values))).len();
+        assert_eq!((gone(&[("uid", 1.into())]), gone(&[("remove_home", true.into())])), (1, 0));
+    }
+}
