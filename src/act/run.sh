@@ -19,7 +19,6 @@ finish() {
 		waited=$((waited + 1))
 		if [ $waited -gt 50 ] || ! sleep 0.02 2>/dev/null; then sleep 1; fi
 	done
-	if [ -e "$d/followed" ] && grep -q "^id $RUN\$" "$S/run" 2>/dev/null; then echo followed >>"$S/run"; fi
 	rm -rf "$d"
 	exit 0
 }
@@ -58,6 +57,7 @@ if ! { cat "$d/record" >"$S/record.new" && sync && mv -f "$S/record.new" "$S/rec
 	rm -f "$S/record.new"
 	refuse 82 "no space to remember this run: $S/record"
 fi
+printf '%s\n' "$S" >"$d/state"
 printf 'begun %s %s\nid %s\n' "$(date +%s)" "$WHO" "$RUN" >"$S/run"
 umask 022
 

@@ -37,4 +37,6 @@ while :; do
 	[ $rounds -ne 100 ] || [ $pause = 1 ] || pause=0.2
 	sleep $pause
 done
+# Written down before the host is let go, so that the next look at it knows.
+if read -r S 2>/dev/null <"$d/state" && grep -q "^id $RUN\$" "$S/run"; then echo followed >>"$S/run"; fi
 : >"$d/followed"

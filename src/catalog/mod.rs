@@ -40,8 +40,6 @@ mod tree;
 mod typed;
 pub mod yaml;
 
-pub use needs::{FactNeeds, OwnFactNeed};
-pub use origins::Shown;
 pub use resolve::Resolver;
 
 use crate::resource::Resource;

@@ -16,9 +16,11 @@ use super::entry::{Builder, Draft};
 use super::lets;
 use super::link;
 use super::model::{Host, Project, Role, RoleUse};
-use super::needs::{self, FactNeeds};
+use super::needs::{self, Uses};
+pub use super::needs::{FactNeeds, take_own_facts};
 use super::params::{self, Typing};
 use super::render::Engine;
+use super::role;
 use super::scope::{Scope, Variable, guessed, to_jinja};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
@@ -37,6 +39,7 @@ pub struct Resolver {
     pub(crate) project: Arc<Project>,
     pub(crate) kinds: &'static [&'static dyn Kind],
     pub(crate) engines: BTreeMap<String, Engine>,
+    pub(crate) uses: BTreeMap<String, Uses>,
     provider: Option<Box<SecretProvider>>,
     missing: Mutex<BTreeMap<String, String>>,
     groups: OnceLock<Arc<BTreeMap<String, Jinja>>>,
@@ -83,7 +86,8 @@ impl Resolver {
             .map(|(name, role)| (name.clone(), Engine::new(role.files.templates.clone())))
             .collect();
         let (missing, groups) = (Mutex::default(), OnceLock::new());
-        Self { project, kinds, engines, provider: None, missing, groups }
+        let uses = project.roles.iter().map(|(name, role)| (name.clone(), needs::uses(&project, role))).collect();
+        Self { project, kinds, engines, uses, provider: None, missing, groups }
     }
 
     /// Where secrets come from. Without it, what uses one is blocked.
@@ -93,13 +97,13 @@ impl Resolver {
         self
     }
 
-    /// The catalog of a host. `facts` may be left out if [`Resolver::needs_facts`] says that nothing asks for them.
+    /// The catalog of a host. `facts` may be left out if [`Resolver::fact_needs`] says that nothing asks for them.
     ///
     /// # Errors
     /// Every mistake that was found.
     pub fn resolve(&self, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
         let mut run = self.run(host, facts.map_or(View::Nothing, View::Known));
-        if facts.is_none() && !run.mistakes.has_errors() && !self.needs_facts(host).is_empty() {
+        if facts.is_none() && !run.mistakes.has_errors() && self.fact_needs(host).is_some() {
             run.mistakes
                 .push(Diagnostic::placeless(format!("what is declared for {} depends on its facts", host.name)));
         }
@@ -110,13 +114,14 @@ impl Resolver {
         Ok(Catalog { host: host.name.clone(), roles, resources: run.resources })
     }
 
-    /// Which facts of a host must be read before it can be resolved.
-    pub fn needs_facts(&self, host: &Host) -> FactNeeds {
+    /// Which facts of a host must be read before it can be resolved; none where nothing asks for any.
+    pub fn fact_needs(&self, host: &Host) -> Option<FactNeeds> {
         needs::of_host(self, host)
     }
 
     /// Every mistake that can be found without contacting a host: in all roles and specs, whether or not a host has them, and
-    /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake counts that is there whatever the facts are.
+    /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake
+    /// counts that is there whatever the facts are.
     pub fn check(&self, hosts: &[usize]) -> Diagnostics {
         let mut all = Diagnostics::new();
         for role in self.project.roles.values() {
@@ -134,7 +139,7 @@ impl Resolver {
     }
 
     fn check_host(&self, host: &Host) -> Diagnostics {
-        if self.needs_facts(host).is_empty() {
+        if self.fact_needs(host).is_none() {
             return self.run(host, View::Nothing).mistakes;
         }
         let mut families = self.families(host).into_iter();
@@ -163,33 +168,9 @@ impl Resolver {
             .collect()
     }
 
-    /// The roles of a host in order: what a role requires comes before it, each instance once.
+    /// The roles of a host in order, those that are only required among them.
     pub(crate) fn instances(&self, host: &Host) -> Vec<RoleUse> {
-        let mut order = Vec::new();
-        for used in &host.roles {
-            self.place(host, used, &mut Vec::new(), &mut order);
-        }
-        order
-    }
-
-    fn place(&self, host: &Host, used: &RoleUse, path: &mut Vec<String>, order: &mut Vec<RoleUse>) {
-        if path.contains(&used.instance) || order.iter().any(|known| known.instance == used.instance) {
-            return;
-        }
-        path.push(used.instance.clone());
-        for (name, span) in self.project.roles.get(&used.role).map(|role| role.requires.as_slice()).unwrap_or_default()
-        {
-            let listed: Vec<&RoleUse> = host.roles.iter().filter(|other| other.role == *name).collect();
-            if listed.is_empty() {
-                let required = RoleUse { role: name.clone(), instance: name.clone(), span: span.clone() };
-                self.place(host, &required, path, order);
-            }
-            for other in listed {
-                self.place(host, other, path, order);
-            }
-        }
-        path.pop();
-        order.push(used.clone());
+        role::with_required(&host.roles, &self.project.roles)
     }
 
     /// Everything that can be said of a host under this view.
@@ -335,7 +316,7 @@ impl Resolver {
         }
         scope.set("facts", Variable::Known(facts(role, &used.instance, view)));
         scope.set("host", Variable::Known(about(host)));
-        if needs::uses_hosts(self, role) {
+        if self.uses.get(&role.name).is_some_and(|uses| uses.hosts) {
             scope.set("hosts", Variable::Known(self.hosts_function()));
         } else {
             scope.set("hosts", Variable::Known(Jinja::from(())));
@@ -403,11 +384,6 @@ impl Resolver {
     }
 }
 
-/// The key under which [`Facts::own`] holds a role's own fact.
-pub fn own_fact_key(instance: &str, fact: &str) -> String {
-    format!("{instance}/{fact}")
-}
-
 fn overlap(one: Option<&Span>, two: Option<&Span>) -> bool {
     let (Some(one), Some(two)) = (one, two) else { return false };
     Arc::ptr_eq(one.source(), two.source()) && one.start() < two.end() && two.start() < one.end()
@@ -429,7 +405,7 @@ fn facts(role: &Role, instance: &str, view: View<'_>) -> Jinja {
         View::Known(facts) => {
             let mut own = IndexMap::new();
             for name in role.facts.keys() {
-                if let Some(value) = facts.own.get(&own_fact_key(instance, name)) {
+                if let Some(value) = facts.own.get(&needs::own_key(instance, name)) {
                     own.insert(name.clone(), value.clone());
                 }
             }

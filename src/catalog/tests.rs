@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::model::Project;
-use super::params;
 use super::resolve::Resolver;
 use super::testing::{brief, folder, load_folder};
 use crate::base::secret::Secret;
@@ -129,7 +128,7 @@ static KINDS: &[&dyn Kind] =
 const INVENTORY: &str = "groups:\n  web:\n    roles: [r]\n    hosts: [h1]\n";
 
 /// A project with these files over an inventory that gives `h1` the role `r`.
-fn project(files: &[(&str, &str)]) -> Arc<Project> {
+fn project(files: &[(&str, &str)]) -> Project {
     let mut all = vec![("snowmelt.yml", "project: test\n")];
     if !files.iter().any(|(path, _)| *path == "inventory.yml") {
         all.push(("inventory.yml", INVENTORY));
@@ -138,7 +137,7 @@ fn project(files: &[(&str, &str)]) -> Arc<Project> {
     let root = folder(&all);
     let (project, found) = load_folder(root.path(), &[]);
     assert_eq!(found.render(), "");
-    Arc::new(project.unwrap())
+    project.unwrap()
 }
 
 fn debian() -> Facts {
@@ -164,8 +163,8 @@ fn line(resource: &Resource) -> String {
 
 fn declared(files: &[(&str, &str)]) -> Vec<Resource> {
     let project = project(files);
-    let resolver = Resolver::with_kinds(Arc::clone(&project), KINDS);
-    assert_eq!(resolver.check(&[0]).render(), "");
+    let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS);
+    assert_eq!(resolver.check(&(0..project.hosts.len()).collect::<Vec<_>>()).render(), "");
     let catalog = resolver.resolve(&project.hosts[0], Some(&debian()));
     catalog.unwrap_or_else(|found| panic!("{}", found.render())).resources
 }
@@ -178,8 +177,8 @@ fn lines(role: &str) -> Vec<String> {
 /// The messages about a project, before any host is contacted and for a Debian host.
 fn mistakes(files: &[(&str, &str)]) -> String {
     let project = project(files);
-    let resolver = Resolver::with_kinds(Arc::clone(&project), KINDS);
-    let found = resolver.check(&[0]);
+    let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS);
+    let found = resolver.check(&(0..project.hosts.len()).collect::<Vec<_>>());
     if found.has_errors() {
         return found.render();
     }
@@ -188,7 +187,7 @@ fn mistakes(files: &[(&str, &str)]) -> String {
 
 fn early(files: &[(&str, &str)]) -> String {
     let project = project(files);
-    Resolver::with_kinds(Arc::clone(&project), KINDS).check(&[0]).render()
+    Resolver::with_kinds(Arc::new(project.clone()), KINDS).check(&(0..project.hosts.len()).collect::<Vec<_>>()).render()
 }
 
 #[test]
@@ -392,11 +391,12 @@ fn secrets_are_never_shown_and_block_only_what_needs_them() {
         ("roles/r/templates/t", "{% if true %}{{ password | b64encode }}{% endif %}"),
     ];
     let project = project(&files);
-    let blocked = Resolver::with_kinds(Arc::clone(&project), KINDS).resolve(&project.hosts[0], None).unwrap().resources;
+    let blocked =
+        Resolver::with_kinds(Arc::new(project.clone()), KINDS).resolve(&project.hosts[0], None).unwrap().resources;
     let why: Vec<Option<&str>> = blocked.iter().map(|resource| resource.blocked.as_deref()).collect();
     assert_eq!(why, [Some("no key for shop/db"), Some("no key for shop/db"), Some("no key for shop/db"), None]);
     let provider = Box::new(|name: &str| Ok(Secret::new(name, "hunter2".to_owned())));
-    let resolver = Resolver::with_kinds(Arc::clone(&project), KINDS).secrets(provider);
+    let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS).secrets(provider);
     let all = resolver.resolve(&project.hosts[0], None).unwrap().resources;
     assert_eq!(
         all.iter().map(|resource| (line(resource), resource.sensitive)).collect::<Vec<_>>(),
@@ -422,7 +422,7 @@ fn show_tells_where_values_come_from() {
         ),
     ];
     let project = project(&files);
-    let resolver = Resolver::with_kinds(Arc::clone(&project), KINDS);
+    let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS);
     let shown = resolver.show(&project.hosts[0], None, Some("service:s")).unwrap();
     let values: Vec<String> = shown.roles[0]
         .values
@@ -442,28 +442,48 @@ fn show_tells_where_values_come_from() {
 fn facts_are_read_only_if_something_asks_for_them() {
     let needs = |role: &str| {
         let project = project(&[("roles/r/role.yml", role)]);
-        let needs = Resolver::with_kinds(Arc::clone(&project), KINDS).needs_facts(&project.hosts[0]);
-        (needs.facts, needs.own.into_iter().map(|own| own.command).collect::<Vec<_>>())
+        let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS);
+        resolver
+            .fact_needs(&project.hosts[0])
+            .map(|needs| needs.own.into_iter().map(|own| own.probe.command).collect::<Vec<_>>())
     };
     let own = "facts: {v: {command: uname -r}, w: {command: id -u, type: int}}\n";
-    assert_eq!(needs("resources: [{package: facts}]\n"), (false, vec![]));
-    assert_eq!(needs(own), (false, vec![]));
-    assert_eq!(needs("resources: [{package: a, when: facts.cpus > 1}]\n"), (true, vec![]));
-    assert_eq!(needs("platforms: [debian]\n"), (true, vec![]));
-    let used = format!("{own}resources: [{{package: \"a{{{{ facts.v }}}}\"}}]\n");
-    assert_eq!(needs(&used), (false, vec!["uname -r".to_owned()]));
+    assert_eq!(needs("resources: [{package: facts}]\n"), None);
+    assert_eq!(needs(own), None);
+    assert_eq!(needs("resources: [{package: a, when: facts.cpus > 1}]\n"), Some(vec![]));
+    assert_eq!(needs("platforms: [debian]\n"), Some(vec![]));
+    assert_eq!(
+        needs(&format!("{own}resources: [{{package: \"a{{{{ facts.v }}}}\"}}]\n")),
+        Some(vec!["uname -r".to_owned()])
+    );
 }
 
 #[test]
 fn own_facts_are_typed_and_belong_to_their_role() {
+    use super::resolve::take_own_facts;
+    use crate::resource::probe::ProbeEnd;
     let role = "facts: {uid: {command: id -u, type: int}}\nresources: [{package: \"p{{ facts.uid + 1 }}\"}]\n";
     let project = project(&[("roles/r/role.yml", role)]);
-    let resolver = Resolver::with_kinds(Arc::clone(&project), KINDS);
-    let need = resolver.needs_facts(&project.hosts[0]).own.remove(0);
+    let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS);
+    let needs = resolver.fact_needs(&project.hosts[0]).unwrap();
+    let answer = |text: &str, end| {
+        [Some(ProbeAnswer { end, stdout: text.into(), stderr: b"sh: no\nx".to_vec(), truncated: false })]
+    };
     let mut facts = debian();
-    facts.own.insert(need.key, params::own_fact(&need.shape, "41\n").unwrap());
+    take_own_facts(&needs, &answer("41\n", ProbeEnd::Exit(0)), &mut facts).unwrap();
     assert_eq!(line(&resolver.resolve(&project.hosts[0], Some(&facts)).unwrap().resources[0]), "r/package:p42");
-    assert_eq!(params::own_fact(&need.shape, "x\n"), Err("expected a whole number, found `x`".to_owned()));
+    let wrong =
+        |answers: &[Option<ProbeAnswer>]| brief(&take_own_facts(&needs, answers, &mut debian()).unwrap_err().render());
+    let place = "roles/r/role.yml:1:9";
+    assert_eq!(
+        wrong(&answer("x\n", ProbeEnd::Exit(0))),
+        [format!("the fact `uid` is not known: expected a whole number, found `x` @ {place}")]
+    );
+    assert_eq!(
+        wrong(&answer("", ProbeEnd::Exit(1))),
+        [format!("the fact `uid` is not known: its command exited with 1: sh: no @ {place}")]
+    );
+    assert_eq!(wrong(&[None]), [format!("the fact `uid` is not known: the host did not answer @ {place}")]);
     let undecided = resolver.resolve(&project.hosts[0], None).unwrap_err().render();
     assert_eq!(undecided, "error: what is declared for h1 depends on its facts\n");
 }
@@ -759,7 +779,7 @@ resources:
         let inventory = format!("groups:\n  web:\n    roles: [r]\n    vars:\n      r: {{{vars}}}\n    hosts: [h1]\n");
         let files = [("roles/r/role.yml", role), ("inventory.yml", &inventory), ("roles/r/templates/t", "")];
         let project = project(&files);
-        let catalog = Resolver::with_kinds(Arc::clone(&project), KINDS).resolve(&project.hosts[0], None);
+        let catalog = Resolver::with_kinds(Arc::new(project.clone()), KINDS).resolve(&project.hosts[0], None);
         catalog.map(|catalog| catalog.resources[0].identity().to_owned()).map_err(|found| brief(&found.render()))
     };
     let at = |column: usize| format!(" @ inventory.yml:5:{column}");
@@ -919,7 +939,7 @@ fn the_roles_of_this_repository_are_sound() {
     }
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let project = project(&files);
-    let resolver = Resolver::new(Arc::clone(&project));
+    let resolver = Resolver::new(Arc::new(project.clone()));
     assert_eq!(resolver.check(&[0]).render(), "");
     let catalog =
         resolver.resolve(&project.hosts[0], Some(&debian())).unwrap_or_else(|found| panic!("{}", found.render()));

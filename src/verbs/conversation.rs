@@ -8,12 +8,13 @@ use bytes::Bytes;
 use super::{Events, Settings};
 use crate::base::clean;
 use crate::base::diagnostic::Diagnostics;
+use crate::catalog::Catalog;
 use crate::catalog::model::Host;
-use crate::catalog::{Catalog, FactNeeds, params};
+use crate::catalog::resolve::{self, FactNeeds};
 use crate::judge::{self, Judged, judge};
 use crate::observe::{self, FileReading, Observations, Place, Script};
 use crate::resource::result::Trouble;
-use crate::resource::{Facts, Probe, ProbeEnd, Want};
+use crate::resource::{Facts, Probe, Want};
 use crate::transport::{Answer, End, Endpoint, Exec, Failure, Session};
 use crate::wire::{self, Frames, Nonce};
 
@@ -63,10 +64,9 @@ impl<'a> Conversation<'a> {
     /// What is declared for the host; asks it for facts where that depends on them.
     pub(super) async fn catalog(&mut self) -> Result<Arc<Catalog>, Stop> {
         let resolver = &self.settings.resolver;
-        let needs = resolver.needs_facts(self.host);
-        let facts = match needs.is_empty() {
-            true => None,
-            false => Some(self.facts(&needs).await?),
+        let facts = match resolver.fact_needs(self.host) {
+            None => None,
+            Some(needs) => Some(self.facts(&needs).await?),
         };
         resolver.resolve(self.host, facts.as_ref()).map(Arc::new).map_err(|found| undeclared(&found))
     }
@@ -74,27 +74,12 @@ impl<'a> Conversation<'a> {
     /// Asks the host for its facts, and for those that its roles read themselves.
     async fn facts(&mut self, needs: &FactNeeds) -> Result<Facts, Stop> {
         self.events.host_phase(&self.host.name, "facts");
-        let probes: Vec<Probe> = needs.own.iter().map(|own| Probe::new(own.command.clone())).collect();
+        let probes: Vec<Probe> = needs.own.iter().map(|own| own.probe.clone()).collect();
         let script = observe::facts_script(&probes, &self.place, &nonce()?);
         let frames = self.ask(&script, "facts").await?;
         let (mut facts, answers) =
             observe::read_facts(probes.len(), &frames).map_err(|why| failed("facts", why, None))?;
-        for (own, answer) in needs.own.iter().zip(answers) {
-            let about =
-                |what: String| failed("facts", format!("the fact `{}` of {}: {what}", own.name, own.instance), None);
-            let answer = answer.ok_or_else(|| about("the answer was cut".to_owned()))?;
-            let text = match answer.end {
-                ProbeEnd::Exit(0) => {
-                    String::from_utf8(answer.stdout).map_err(|_| about("it is not UTF-8 text".to_owned()))?
-                }
-                ProbeEnd::Exit(status) => return Err(about(format!("its command ended with status {status}"))),
-                ProbeEnd::Signal(signal) => return Err(about(format!("its command was ended by signal {signal}"))),
-                ProbeEnd::Deadline => return Err(about("its command was ended at its deadline".to_owned())),
-                ProbeEnd::NotRun(why) => return Err(about(why)),
-            };
-            let value = params::own_fact(&own.shape, &text).map_err(about)?;
-            facts.own.insert(own.key.clone(), value);
-        }
+        resolve::take_own_facts(needs, &answers, &mut facts).map_err(|found| undeclared(&found))?;
         Ok(facts)
     }
 
