@@ -12,7 +12,7 @@ use minijinja::value::{Value as Jinja, ValueKind};
 use super::matchers;
 use super::model::Role;
 use super::params::first_line;
-use super::render::{self, Engine, Trouble};
+use super::render::{Engine, Trouble};
 use super::scope::{Scope, Variable, from_jinja, to_jinja, traced};
 use super::spelling;
 use super::tree;

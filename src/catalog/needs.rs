@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lets;
-use super::model::{Host, Role, Shape};
+use super::model::{Host, Project, Role, Shape};
 use super::params;
 use super::resolve::Resolver;
 use super::scope::{Scope, Variable};
@@ -91,10 +91,9 @@ pub(crate) fn of_host(resolver: &Resolver, host: &Host) -> Option<FactNeeds> {
     for used in resolver.instances(host) {
         let Some(role) = resolver.project.roles.get(&used.role) else { continue };
         needed |= !role.platforms.is_empty();
-        let code = code_of(resolver, role);
-        let used_facts: Vec<Option<&str>> = code.iter().flat_map(|code| spelling::facts_used(code)).collect();
-        needed |= !used_facts.is_empty();
-        let wanted = |name: &str| used_facts.iter().any(|used| used.is_none_or(|used| used == name));
+        let Some(uses) = resolver.uses.get(&used.role) else { continue };
+        needed |= !uses.facts.is_empty();
+        let wanted = |name: &str| uses.facts.iter().any(|used| used.as_deref().is_none_or(|used| used == name));
         own.extend(role.facts.values().filter(|fact| wanted(&fact.name)).map(|fact| OwnNeed {
             probe: Probe::new(fact.command.as_str()),
             key: own_key(&used.instance, &fact.name),
@@ -106,9 +105,20 @@ pub(crate) fn of_host(resolver: &Resolver, host: &Host) -> Option<FactNeeds> {
     needed.then_some(FactNeeds { own })
 }
 
-/// Whether a role asks for `hosts(…)`.
-pub(crate) fn uses_hosts(resolver: &Resolver, role: &Role) -> bool {
-    code_of(resolver, role).iter().any(|code| spelling::uses(code, "hosts"))
+/// What the code of a role asks for.
+#[derive(Debug)]
+pub(crate) struct Uses {
+    /// Names right below `facts`; nothing for `facts` as a whole.
+    facts: Vec<Option<String>>,
+    /// Whether it asks for `hosts(…)`.
+    pub(crate) hosts: bool,
+}
+
+/// What a role, its templates and its specs ask for.
+pub(crate) fn uses(project: &Project, role: &Role) -> Uses {
+    let code = code_of(project, role);
+    let facts = code.iter().flat_map(|code| spelling::facts_used(code)).map(|name| name.map(str::to_owned)).collect();
+    Uses { facts, hosts: code.iter().any(|code| spelling::uses(code, "hosts")) }
 }
 
 /// The mistakes in a role and its specs, with nothing known but the names.
@@ -137,9 +147,9 @@ pub(crate) fn of_role(resolver: &Resolver, role: &Role) -> Diagnostics {
 }
 
 /// All code of a role and its specs; of its templates, all.
-fn code_of(resolver: &Resolver, role: &Role) -> Vec<String> {
+fn code_of(project: &Project, role: &Role) -> Vec<String> {
     let mut out = Vec::new();
-    let specs = role.spec.iter().chain(resolver.project.specs.get(&role.name)).flat_map(|spec| &spec.checks);
+    let specs = role.spec.iter().chain(project.specs.get(&role.name)).flat_map(|spec| &spec.checks);
     for node in role.resources.iter().chain(specs).chain(role.lets.iter().map(|(_, node, _)| node)) {
         collect(node, false, &mut out);
     }

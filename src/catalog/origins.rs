@@ -3,7 +3,7 @@
 //! Plain data. Secrets are named, never shown; printing is the caller's business.
 
 use super::model::Host;
-use super::resolve::Resolver;
+use super::resolve::{Resolver, View};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
 use crate::base::value::Value;
@@ -19,6 +19,8 @@ pub struct Shown {
     pub roles: Vec<ShownRole>,
     /// What they declare and check, in order.
     pub resources: Vec<ShownResource>,
+    /// Whether something is left out because it depends on facts that were not read.
+    pub incomplete: bool,
 }
 
 /// A role of a host with its values.
@@ -66,21 +68,31 @@ pub struct ShownResource {
 
 impl Resolver {
     /// What is declared for a host, or only what `address` (a `[role/]kind:identity`, an id, or the name of a role) names.
+    /// Without facts, what depends on them is left out; the family counts as known where the roles leave only one.
     ///
     /// # Errors
     /// The mistakes in what is declared, or that nothing has this address.
     pub fn show(&self, host: &Host, facts: Option<&Facts>, address: Option<&str>) -> Result<Shown, Diagnostics> {
-        let catalog = self.resolve(host, facts)?;
+        let view = match (facts, &self.families(host)[..]) {
+            (Some(facts), _) => View::Known(facts),
+            (None, [only]) => View::Assumed(*only),
+            (None, _) => View::Nothing,
+        };
+        let run = self.run(host, view);
+        if run.mistakes.has_errors() {
+            return Err(run.mistakes);
+        }
         let wanted = |resource: &Resource| address.is_none_or(|text| is_named(resource, text));
-        let resources: Vec<ShownResource> = catalog
+        let resources: Vec<ShownResource> = run
             .resources
             .iter()
             .filter(|resource| wanted(resource))
-            .map(|resource| shown(resource, &catalog.resources))
+            .map(|resource| shown(resource, &run.resources))
             .collect();
         if let Some(text) = address.filter(|_| resources.is_empty()) {
-            let names: Vec<String> = catalog.resources.iter().map(|resource| resource.address.to_string()).collect();
-            let found = Diagnostic::placeless(format!("nothing on {} has the address `{text}`", host.name));
+            let names: Vec<String> = run.resources.iter().map(|resource| resource.address.to_string()).collect();
+            let facts = if run.incomplete { ", as far as can be told without its facts" } else { "" };
+            let found = Diagnostic::placeless(format!("nothing on {} has the address `{text}`{facts}", host.name));
             let mut out = Diagnostics::new();
             out.push(match nearest::hint(text, names.iter().map(String::as_str)) {
                 Some(hint) => found.hint(hint),
@@ -102,7 +114,8 @@ impl Resolver {
         let about = |role: &ShownRole| {
             address.is_none() || resources.iter().any(|shown| shown.address.starts_with(&format!("{}/", role.instance)))
         };
-        Ok(Shown { host: host.name.clone(), roles: roles.filter(about).collect(), resources })
+        let roles = roles.filter(about).collect();
+        Ok(Shown { host: host.name.clone(), roles, resources, incomplete: run.incomplete })
     }
 }
 

@@ -16,7 +16,7 @@ use super::entry::{Builder, Draft};
 use super::lets;
 use super::link;
 use super::model::{Host, Project, Role, RoleUse};
-use super::needs::{self};
+use super::needs::{self, Uses};
 pub use super::needs::{FactNeeds, take_own_facts};
 use super::params::{self, Typing};
 use super::render::Engine;
@@ -39,6 +39,7 @@ pub struct Resolver {
     pub(crate) project: Arc<Project>,
     pub(crate) kinds: &'static [&'static dyn Kind],
     pub(crate) engines: BTreeMap<String, Engine>,
+    pub(crate) uses: BTreeMap<String, Uses>,
     provider: Option<Box<SecretProvider>>,
     missing: Mutex<BTreeMap<String, String>>,
     groups: OnceLock<Arc<BTreeMap<String, Jinja>>>,
@@ -85,7 +86,8 @@ impl Resolver {
             .map(|(name, role)| (name.clone(), Engine::new(role.files.templates.clone())))
             .collect();
         let (missing, groups) = (Mutex::default(), OnceLock::new());
-        Self { project, kinds, engines, provider: None, missing, groups }
+        let uses = project.roles.iter().map(|(name, role)| (name.clone(), needs::uses(&project, role))).collect();
+        Self { project, kinds, engines, uses, provider: None, missing, groups }
     }
 
     /// Where secrets come from. Without it, what uses one is blocked.
@@ -154,7 +156,7 @@ impl Resolver {
     }
 
     /// The families a host can be of, by the platforms of its roles.
-    fn families(&self, host: &Host) -> Vec<OsFamily> {
+    pub(crate) fn families(&self, host: &Host) -> Vec<OsFamily> {
         let roles = self.instances(host);
         let platforms = |used: &RoleUse| self.project.roles.get(&used.role).map(|role| role.platforms.as_slice());
         OsFamily::WORDS
@@ -314,7 +316,7 @@ impl Resolver {
         }
         scope.set("facts", Variable::Known(facts(role, &used.instance, view)));
         scope.set("host", Variable::Known(about(host)));
-        if needs::uses_hosts(self, role) {
+        if self.uses.get(&role.name).is_some_and(|uses| uses.hosts) {
             scope.set("hosts", Variable::Known(self.hosts_function()));
         } else {
             scope.set("hosts", Variable::Known(Jinja::from(())));

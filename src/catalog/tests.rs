@@ -929,3 +929,32 @@ resources:
     assert_eq!((all[0].keeps.len(), all[1001].watches[0].members.len()), (1000, 1001));
     assert_eq!(line(&all[1000]), "r/file:/etc/many/999 content=\"999 h1\\n\" owner=root");
 }
+
+#[test]
+fn the_roles_of_this_repository_are_sound() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![("inventory.yml".to_owned(), "groups:\n  web:\n    roles: [base, nginx]\n    vars:\n      nginx: {vhosts: {shop: {server_name: shop.example.com}}}\n      base: {ntp: [ntp.example.com], admins: {ada: {keys: [ssh-ed25519 AAAA]}}}\n    hosts: [h1]\n".to_owned())];
+    for folder in ["roles", "specs"] {
+        walk(&root.join(folder), folder, &mut files);
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let project = project(&files);
+    let resolver = Resolver::new(Arc::new(project.clone()));
+    assert_eq!(resolver.check(&[0]).render(), "");
+    let catalog =
+        resolver.resolve(&project.hosts[0], Some(&debian())).unwrap_or_else(|found| panic!("{}", found.render()));
+    assert_eq!(catalog.roles, ["base", "nginx"]);
+    let addresses: Vec<String> = catalog.resources.iter().map(|resource| resource.address.to_string()).collect();
+    assert!(addresses.contains(&"nginx/file:/etc/nginx/sites-enabled/shop.conf".to_owned()), "{addresses:?}");
+}
+
+fn walk(folder: &std::path::Path, name: &str, files: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        match entry.file_type().unwrap().is_dir() {
+            true => walk(&entry.path(), &name, files),
+            false => files.push((name, std::fs::read_to_string(entry.path()).unwrap())),
+        }
+    }
+}

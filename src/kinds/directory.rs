@@ -65,6 +65,16 @@ const RECURSE: Attribute = Attribute::act(
     Type::Bool,
     "Whether a directory that is to go, or is purged from this one, may go with all that is in it. Default: false.",
 );
+const SOURCE: Attribute = Attribute::act(
+    "source",
+    Type::Source,
+    "A folder under `files/` of the role: every folder and file in it is declared below this directory, with its owner and group.",
+);
+const FILE_MODE: Attribute = Attribute::act(
+    "file_mode",
+    Type::Mode,
+    "Permissions of the files from `source`. Default: `\"0755\"` for what is executable in the repository, else `\"0644\"`.",
+);
 
 static TABLE: Table = Table {
     name: "directory",
@@ -74,7 +84,7 @@ static TABLE: Table = Table {
     in_roles: true,
     in_specs: true,
     has_state: true,
-    attributes: &[OWNER, GROUP, MODE, PURGE, ENTRIES, PARENTS, RECURSE],
+    attributes: &[OWNER, GROUP, MODE, PURGE, ENTRIES, PARENTS, RECURSE, SOURCE, FILE_MODE],
     examples: &[
         Example {
             yaml: "- directory: /srv/snowmelt-examples/directory/a b\n  owner: daemon\n  group: www-data\n  \

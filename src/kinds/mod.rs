@@ -91,7 +91,7 @@ mod tests {
             let headings = ["# What it declares", "# What is read", "# What is changed", "# Example"];
             // A kind that only checks declares and changes nothing.
             let of_roles =
-                |heading: &&&str| table.in_roles || !heading.ends_with(["s", "d"]) || heading.ends_with("read");
+                |heading: &&&str| table.in_roles || !heading.ends_with(['s', 'd']) || heading.ends_with("read");
             let places: Vec<Option<usize>> =
                 headings.iter().filter(of_roles).map(|heading| page.find(heading)).collect();
             assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{}: {places:?}", table.name);

@@ -17,6 +17,9 @@ pub fn render(shown: &Shown, options: &Options) -> String {
     for resource in &shown.resources {
         write_resource(&mut out, resource, &paint);
     }
+    if shown.incomplete {
+        let _ = writeln!(out, "\n{}", paint.dim("what depends on the host's facts is not shown"));
+    }
     out
 }
 
@@ -84,12 +87,13 @@ mod tests {
             watches: vec![("/etc/**".into(), vec![])],
             blocked: Some("no key for shop/db".into()),
         };
-        let shown = Shown { host: "web3".into(), roles: vec![role], resources: vec![resource] };
+        let shown = Shown { host: "web3".into(), roles: vec![role], resources: vec![resource], incomplete: true };
         assert_eq!(
             render(&shown, &Options::default()),
             "web3\n\nrole shop (role app)  inventory.yml:3:5\n  workers: 8\n      host web3 inventory.yml:9:5\n\n\
              shop/file:/etc/shop (check)  specs/app.yml:2:5\n  mode: 0644\n  content: |\n    a\n    \\x1bb\n  \
-             watches /etc/**: nothing declared\n  unknown: no key for shop/db\n"
+             watches /etc/**: nothing declared\n  unknown: no key for shop/db\n\n\
+             what depends on the host's facts is not shown\n"
         );
     }
 }
