@@ -42,7 +42,7 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?;
     let catalog = conversation.catalog().await?;
     let mut read = conversation.read(&catalog).await?;
-    let mut notes = results::notes(&settings, &catalog, &read.observations);
+    let notes = results::notes(&settings, &catalog, &read.observations);
     let mut progress = Progress::new(&read);
     let mut outcome = HostOutcome::Judged;
     for pass in 0..PASSES {
@@ -87,11 +87,6 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     }
     if outcome == HostOutcome::Judged {
         wait_for_checks(&mut conversation, &mut read).await?;
-    }
-    if let Some(run) = read.observations.memory.as_ref().ok().map(|memory| &memory.last) {
-        if matches!(run, LastRun::Going(_)) && outcome != HostOutcome::Judged {
-            notes.retain(|note| !note.starts_with("a run is going on"));
-        }
     }
     let found = Found {
         resources: progress.results(&read),
