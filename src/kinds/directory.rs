@@ -41,8 +41,8 @@ use crate::base::{clean, quote};
 use crate::resource::accounts;
 use crate::resource::stat::{self, FileType, Found, Sections};
 use crate::resource::{
-    Attribute, Compare, Due, Example, Existence, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading,
-    Resource, Spoil, State, Step, Table, Type, Work,
+    Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
+    State, Step, Table, Type, Work,
 };
 
 const OWNER: Attribute =
@@ -412,6 +412,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::resource::Existence;
     use crate::resource::testing::{absent, act, as_nobody, combinations, everywhere, resource, shell, steps};
 
     fn with(path: &Path, values: &[(&'static str, Value)]) -> Resource {

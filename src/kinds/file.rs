@@ -391,7 +391,7 @@ fn read_texts<'a>(paths: &[&'a str], answer: &mut Sections<'_>) -> Contents<'a> 
         }
         Some(String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned()))
     };
-    paths.iter().filter_map(|path| Some((*path, text(answer.next())?))).collect()
+    paths.iter().filter_map(|path| Some((*path, text(answer.piece())?))).collect()
 }
 
 /// What to write for a file that is due.

@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn edits_one_line_and_leaves_the_rest() {
-        let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+        type Case<'a> = (&'a str, &'a [(&'static str, &'a str)], &'a str, &'a str);
+        let cases: &[Case<'_>] = &[
             ("b", &[], "a\nb\nc\n", "a\nb\nc\n"),
             ("b", &[], "a\nc\n", "a\nc\nb\n"),
             ("b", &[], "", "b\n"),

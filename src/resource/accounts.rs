@@ -63,7 +63,7 @@ pub fn look_up(database: Database, names: &[&str]) -> String {
 pub fn read<'a>(database: Database, names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Entry> {
     let mut entries = HashMap::with_capacity(names.len());
     for chunk in stat::chunks(names) {
-        let (lines, status) = (answer.next(), answer.next());
+        let (lines, status) = (answer.piece(), answer.piece());
         let text = clean::utf8(lines.unwrap_or_default());
         let mut found: HashMap<&str, Vec<String>> = HashMap::new();
         for line in text.lines() {

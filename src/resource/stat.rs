@@ -261,7 +261,7 @@ impl<'a> Sections<'a> {
     }
 
     /// The next piece; none when the answer is at its end.
-    pub fn next(&mut self) -> Option<&'a [u8]> {
+    pub fn piece(&mut self) -> Option<&'a [u8]> {
         let end = self.rest.iter().position(|byte| *byte == 0)?;
         let piece = &self.rest[..end];
         self.rest = &self.rest[end + 1..];
@@ -270,7 +270,7 @@ impl<'a> Sections<'a> {
 
     /// The pieces up to an empty one.
     pub fn list(&mut self) -> Vec<&'a [u8]> {
-        std::iter::from_fn(|| self.next().filter(|piece| !piece.is_empty())).collect()
+        std::iter::from_fn(|| self.piece().filter(|piece| !piece.is_empty())).collect()
     }
 }
 
@@ -289,7 +289,7 @@ impl Batch {
     /// Why nothing can be told: the tool is missing, or the answer is not one.
     pub fn next(answer: &mut Sections<'_>, tool: &str) -> Result<Self, String> {
         let mut lines = || {
-            let text = clean::utf8(answer.next()?);
+            let text = clean::utf8(answer.piece()?);
             Some(text.lines().map(str::to_owned).collect::<Vec<_>>())
         };
         let (Some(answers), Some(status), Some(complaints)) = (lines(), lines(), lines()) else {
