@@ -339,6 +339,8 @@ make_directory() (
   above=${1%/*}
   if [ -n \"$3\" ]; then parents \"${above:-/}\"; fi
   enter \"${above:-/}\"
+  # An earlier step of the same run (a package) may have made it since it was observed.
+  if [ -d \"./${1##*/}\" ] && [ ! -L \"./${1##*/}\" ]; then exit 0; fi
   keep \"$1\"
   mkdir -m \"$2\" -- \"./${1##*/}\" || exit 1
   set_default_owner \"./${1##*/}\"
@@ -382,9 +384,9 @@ fn bring_about(due: &Due<'_>) -> String {
     let (owner, group, mode) = (word(&OWNER), word(&GROUP), word(&MODE));
     let mut script = String::new();
     if due.differs("state") {
-        let mode = resource.text(&MODE).unwrap_or("0755");
+        let new_mode = resource.text(&MODE).unwrap_or("0755");
         let parents = if resource.truth(&PARENTS) == Some(true) { "parents" } else { "''" };
-        script.push_str(&format!("make_directory {path} {mode} {parents}\n"));
+        script.push_str(&format!("make_directory {path} {new_mode} {parents}\n"));
         script.push_str(&format!("set_directory {path} {owner} {group} {mode}\n"));
     } else if [&OWNER, &GROUP, &MODE].iter().any(|attribute| due.differs(attribute.name)) {
         script.push_str(&format!("set_directory {path} {owner} {group} {mode}\n"));
