@@ -90,7 +90,6 @@ pub(crate) fn of_host(resolver: &Resolver, host: &Host) -> Option<FactNeeds> {
     let (mut needed, mut own) = (false, Vec::new());
     for used in resolver.instances(host) {
         let Some(role) = resolver.project.roles.get(&used.role) else { continue };
-        needed |= !role.platforms.is_empty();
         let Some(uses) = resolver.uses.get(&used.role) else { continue };
         needed |= !uses.facts.is_empty();
         let wanted = |name: &str| uses.facts.iter().any(|used| used.as_deref().is_none_or(|used| used == name));

@@ -119,6 +119,18 @@ impl Resolver {
         needs::of_host(self, host)
     }
 
+    /// Roles of a host that are not made for what it runs. This needs no exchange of its own: every observation tells the
+    /// family.
+    pub fn wrong_platforms(&self, host: &Host, family: OsFamily) -> Diagnostics {
+        let mut out = Diagnostics::new();
+        for used in self.instances(host) {
+            if let Some(role) = self.project.roles.get(&used.role) {
+                out.extend(platform(host, &used, role, family));
+            }
+        }
+        out
+    }
+
     /// Every mistake that can be found without contacting a host: in all roles and specs, whether or not a host has them, and
     /// in what they declare for each of these hosts (by their index in the project). Where that depends on facts, a mistake
     /// counts that is there whatever the facts are.
@@ -180,7 +192,9 @@ impl Resolver {
         let (mut declared, mut checks): (Vec<Draft>, Vec<Draft>) = (Vec::new(), Vec::new());
         for used in &roles {
             let Some(role) = self.project.roles.get(&used.role) else { continue };
-            run.mistakes.extend(self.platform(host, used, role, view));
+            if let View::Known(facts) = view {
+                run.mistakes.extend(platform(host, used, role, facts.os_family));
+            }
             let Some(scope) = self.scope(host, used, role, view, &mut run) else {
                 run.incomplete = true;
                 continue;
@@ -232,22 +246,6 @@ impl Resolver {
             mistakes: Diagnostics::new(),
             incomplete: false,
         }
-    }
-
-    fn platform(&self, host: &Host, used: &RoleUse, role: &Role, view: View<'_>) -> Diagnostics {
-        let mut out = Diagnostics::new();
-        let View::Known(facts) = view else { return out };
-        if !role.platforms.is_empty() && !role.platforms.contains(&facts.os_family) {
-            let known: Vec<&str> = role.platforms.iter().map(|family| family.word()).collect();
-            let message = format!(
-                "role `{}` is not made for {}, which is what {} runs",
-                role.name,
-                facts.os_family.word(),
-                host.name
-            );
-            out.push(Diagnostic::error(&used.span, message).hint(format!("its platforms: {}", known.join(", "))));
-        }
-        out
     }
 
     /// The typed parameters of an instance. Mistakes go to `out`; a parameter with a mistake is left out.
@@ -396,6 +394,18 @@ fn address(host: &Host) -> &str {
 fn about(host: &Host) -> Jinja {
     let groups: Jinja = host.groups.iter().collect();
     Jinja::from_pairs([("name", Jinja::from(&host.name)), ("address", Jinja::from(address(host))), ("groups", groups)])
+}
+
+/// That a role is not made for a family of distributions.
+fn platform(host: &Host, used: &RoleUse, role: &Role, family: OsFamily) -> Diagnostics {
+    let mut out = Diagnostics::new();
+    if !role.platforms.is_empty() && !role.platforms.contains(&family) {
+        let known: Vec<&str> = role.platforms.iter().map(|family| family.word()).collect();
+        let message =
+            format!("role `{}` is not made for {}, which is what {} runs", role.name, family.word(), host.name);
+        out.push(Diagnostic::error(&used.span, message).hint(format!("its platforms: {}", known.join(", "))));
+    }
+    out
 }
 
 /// What a role sees as `facts`.

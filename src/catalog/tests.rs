@@ -451,7 +451,8 @@ fn facts_are_read_only_if_something_asks_for_them() {
     assert_eq!(needs("resources: [{package: facts}]\n"), None);
     assert_eq!(needs(own), None);
     assert_eq!(needs("resources: [{package: a, when: facts.cpus > 1}]\n"), Some(vec![]));
-    assert_eq!(needs("platforms: [debian]\n"), Some(vec![]));
+    // Every observation tells the family: platforms cost no exchange.
+    assert_eq!(needs("platforms: [debian]\n"), None);
     assert_eq!(
         needs(&format!("{own}resources: [{{package: \"a{{{{ facts.v }}}}\"}}]\n")),
         Some(vec!["uname -r".to_owned()])
@@ -890,8 +891,11 @@ fn roles_that_no_host_has_are_checked_and_so_are_templates() {
 #[test]
 fn platforms_and_match_without_an_arm_are_errors_for_the_host() {
     let files = [("roles/r/role.yml", "platforms: [redhat]\n")];
+    let project = project(&files);
+    let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS);
+    assert!(resolver.wrong_platforms(&project.hosts[0], OsFamily::Redhat).is_empty());
     assert_eq!(
-        brief(&mistakes(&files)),
+        brief(&resolver.wrong_platforms(&project.hosts[0], OsFamily::Debian).render()),
         ["role `r` is not made for debian, which is what h1 runs @ inventory.yml:3:13 = its platforms: redhat"]
     );
     let files =

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::facts;
 use super::memory::Memory;
 use super::script::{batches, edited_files, members};
 use super::watched::Watched;
 use crate::base::clean;
 use crate::catalog::Catalog;
+use crate::resource::facts::OsFamily;
 use crate::resource::{Observed, ProbeAnswer, ProbeEnd};
 use crate::wire::{Frame, Frames};
 
@@ -36,6 +38,8 @@ pub struct HostState {
     pub boot: Option<String>,
     /// The host's clock, in seconds since 1970.
     pub now: Option<i64>,
+    /// The family of its distribution; none if that was not told.
+    pub family: Option<OsFamily>,
 }
 
 /// A file of which a part is declared, or of which a diff is wanted.
@@ -135,6 +139,7 @@ fn host_state(frames: &Frames) -> HostState {
         uid: word("uid ").and_then(|uid| uid.parse().ok()),
         boot: word("boot ").map(str::to_owned),
         now: word("now ").and_then(|now| now.parse().ok()),
+        family: frames.get("host").map(|_| facts::family_of(&body)),
     }
 }
 

@@ -58,6 +58,15 @@ fn parse(text: &str) -> Facts {
     }
 }
 
+/// The family, from lines of an os-release file.
+pub(super) fn family_of(text: &str) -> OsFamily {
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_default().trim().trim_matches(['"', '\'']).to_owned()
+    };
+    family(&value("ID"), &value("ID_LIKE"))
+}
+
 /// `ID` decides, else the first word of `ID_LIKE` that is known (os-release(5)).
 fn family(id: &str, like: &str) -> OsFamily {
     let known = |word: &str| match word {

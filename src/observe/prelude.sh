@@ -30,6 +30,10 @@ memory() {
 	echo "uid $UID_"
 	read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id && echo "boot $boot"
 	echo "now $(date +%s)"
+	# What it runs, for roles that are not made for everything.
+	while IFS= read -r line; do
+		case $line in ID=* | ID_LIKE=*) echo "$line" ;; esac
+	done 2>/dev/null </etc/os-release
 	e host 0
 	for part in record run; do
 		b $part

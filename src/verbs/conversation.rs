@@ -88,7 +88,14 @@ impl<'a> Conversation<'a> {
         self.events.host_phase(&self.host.name, "observe");
         let script = Script::compose(catalog, &self.place, &nonce()?);
         let frames = self.ask(&script, "observe").await?;
-        Ok(Self::judged(catalog, &frames))
+        let read = Self::judged(catalog, &frames);
+        if let Some(family) = read.observations.host.family {
+            let wrong = self.settings.resolver.wrong_platforms(self.host, family);
+            if wrong.has_errors() {
+                return Err(undeclared(&wrong));
+            }
+        }
+        Ok(read)
     }
 
     /// Judges what the frames of an observation hold.

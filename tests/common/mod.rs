@@ -1,7 +1,7 @@
 //! A project in a temporary folder, and the program run on it as a user would.
 
 // Each test file is a crate of its own and uses the part it needs.
-#![allow(dead_code, reason = "not every test file uses all of it")]
+#![allow(dead_code, unreachable_pub, reason = "not every test file uses all of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
