@@ -51,10 +51,12 @@ pub(super) fn stale(
     }
 
     let mut newer: Vec<(Refresh, String)> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     for (refresh, watched) in &seen {
         let since = if *refresh == Refresh::Restart { runs.started } else { runs.configured };
         if let Some((time, name)) = watched.newest.as_ref().filter(|(time, _)| *time > since) {
             newer.push((*refresh, format!("{name} changed {}", after(*time, since))));
+            names.push(name.clone());
         }
     }
     let by_time = newer.iter().map(|(refresh, _)| *refresh).max();
@@ -65,7 +67,6 @@ pub(super) fn stale(
         (None, Some(true)) => gentlest.unwrap_or(Refresh::Reload),
         _ => return Ok(None),
     };
-    let names = seen.iter().filter_map(|(_, watched)| Some(watched.newest.as_ref()?.1.clone())).collect();
     let why = match (newer.is_empty(), owed) {
         (false, _) => newer.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join(", "),
         (true, Some(_)) => "an earlier run changed what it watches and did not come to this".to_owned(),
