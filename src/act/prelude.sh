@@ -112,7 +112,9 @@ parents() {
 	[ -n "$missing" ] || return 0
 	enter "${base:-/}"
 	while [ -n "$missing" ]; do
-		mkdir -m 755 -- "${missing%%/*}" && cd -P -- "${missing%%/*}" || fail "cannot make the folder $1"
+		# Somebody else may make it at the same moment; then it is there, which is all that is asked.
+		made=$(mkdir -m 755 -- "${missing%%/*}" 2>&1) || [ -d "${missing%%/*}" ] || fail "cannot make the folder $1: $made"
+		cd -P -- "${missing%%/*}" || fail "cannot enter the folder $1"
 		base=$base/${missing%%/*}
 		! is_foreign "$base" || [ "$(pwd -P)" = "$base" ] || fail "$1 is being changed underneath"
 		missing=${missing#*/}
