@@ -6,7 +6,7 @@
 //! least these". Groups must exist: declare them before.
 //!
 //! `password` is a hash as `mkpasswd` or `openssl passwd -6` make it, and must be a secret. `locked` is separate from it: a locked
-//! account keeps its hash behind a `!`.
+//! account keeps its hash behind a `!`. It says nothing of keys, nor of the day on which an account expires.
 //!
 //! # What is read
 //! All users in one question to `getent`, which asks directories such as LDAP too; `/etc/passwd` where there is no `getent`. `id`
@@ -42,7 +42,7 @@ use crate::resource::accounts::{self, Database, Entry, LOOK_UP};
 use crate::resource::stat::{self, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, Type, Work,
+    State, Step, Table, Type, Want, Work,
 };
 
 const UID: Attribute = Attribute::state("uid", Type::Int, "The user's number.");
@@ -198,7 +198,7 @@ impl Kind for User {
             }
         }
         if let Some(want) = resource.want(&PASSWORD) {
-            let is_secret = matches!(want, crate::resource::Want::Exactly(Value::Secret(_)));
+            let is_secret = matches!(want, Want::Exactly(Value::Secret(_)));
             if !is_secret && !resource.sensitive {
                 let hint = "write `{secret: scope/name}`, or `sensitive: true` on the user";
                 add(Some(&PASSWORD), "the hash of a password must not be shown", hint);
@@ -211,12 +211,12 @@ impl Kind for User {
                     "write `locked: true`, and the hash without it",
                 );
             }
-            if hash.contains([':', '\n']) {
-                add(
-                    Some(&PASSWORD),
-                    "this is no hash of a password",
-                    "make one with `mkpasswd` or `openssl passwd -6`",
-                );
+            if !hash.starts_with('!') && matches!(want, Want::Exactly(_)) && !is_hash(hash) {
+                let hint = "make one with `mkpasswd` or `openssl passwd -6`: one line that begins with `$`";
+                add(Some(&PASSWORD), "this is no hash of a password", hint);
+            }
+            if hash == "*" && resource.truth(&LOCKED) == Some(false) {
+                add(Some(&LOCKED), "no password fits `*`, which is what locked means", "remove it");
             }
         }
         if resource.truth(&APPEND) == Some(true) && resource.want(&GROUPS).is_none() {
@@ -231,6 +231,9 @@ impl Kind for User {
         };
         if let Some(attribute) = TABLE.attributes.iter().filter(|_| is_absent).find(is_odd) {
             add(Some(attribute), "a user that shall be absent has no attributes", "remove it, or `state: absent`");
+        }
+        if is_absent && name == "root" && !resource.is_check {
+            add(None, "`root` cannot be removed", "name the user that shall go, or lock root: `locked: true`");
         }
         if !is_absent && resource.want(&REMOVE_HOME).is_some() {
             add(Some(&REMOVE_HOME), "nothing is removed here", "it goes with `state: absent`");
@@ -301,7 +304,7 @@ impl Kind for User {
             && match need {
                 Need::User(user) => user == name,
                 Need::Group(group) => group == name && resource.want(&GROUP).is_none(),
-                Need::Parent(path) => makes_home(resource) && resource.text(&HOME).unwrap_or_default() == path,
+                Need::Parent(path) => makes_home(resource) && is_in_home(resource, path),
                 Need::Tool(_) | Need::Unit(_) | Need::File(_) => false,
             }
     }
@@ -382,6 +385,21 @@ fn password(resource: &Resource) -> Option<&str> {
     }
 }
 
+/// Whether the path is the home directory or lies in it, where /etc/skel may put directories. Without `home`, a guess at what the
+/// host's own defaults are.
+fn is_in_home(resource: &Resource, path: &str) -> bool {
+    let usual = format!("/home/{}", resource.identity());
+    let below = path.strip_prefix(resource.text(&HOME).unwrap_or(&usual));
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+/// Whether it looks like what crypt(3) makes, `$id$salt$hash`, or says that no password fits. What is no hash would stand in
+/// /etc/shadow as it is: a password in the clear, with which nobody can log in.
+fn is_hash(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_graphic() && !":!*;\\".contains(c);
+    text == "*" || (text.starts_with('$') && text.matches('$').count() >= 3 && text.chars().all(fits))
+}
+
 fn makes_home(resource: &Resource) -> bool {
     resource.truth(&MANAGE_HOME).unwrap_or(resource.truth(&SYSTEM) != Some(true))
 }
@@ -442,7 +460,17 @@ unlock() {
   if have usermod; then usermod -U -- \"$1\"; else passwd -u \"$1\"; fi
 }
 remove_user() {
-  if have userdel; then userdel ${2:+-r} -- \"$1\"; else deluser ${2:+--remove-home} \"$1\"; fi
+  if have userdel; then
+    userdel ${2:+-r} -- \"$1\"
+    return
+  fi
+  # Like userdel, and unlike busybox: a home directory that is not the user's own (/, /var/www) stays.
+  while IFS=: read -r name secret uid gid comment home shell; do
+    if [ -n \"$2\" ] && [ \"$name\" = \"$1\" ] && [ -d \"$home\" ] && [ \"$(stat -c %u -- \"$home\")\" != \"$uid\" ]; then
+      fail \"the home directory $home does not belong to $1, and is not removed: leave out remove_home\"
+    fi
+  done </etc/passwd
+  deluser ${2:+--remove-home} \"$1\"
 }
 ";
 
@@ -459,6 +487,16 @@ fn bring_about(due: &Due<'_>) -> String {
     let text = |attribute: &Attribute| quote::sh(resource.text(attribute).unwrap_or_default()).into_owned();
     let uid = resource.int(&UID).map(|uid| uid.to_string());
     let mut script = String::new();
+    if differs(&LOCKED) && resource.truth(&LOCKED) == Some(false) && password(resource).is_none() {
+        let has_none = match due.observed.reading(PASSWORD.name) {
+            Some(Reading::Is(Value::Text(hash))) => hash.is_empty() || hash == "*",
+            _ => is_new,
+        };
+        if has_none {
+            let why = format!("{} has no password that could be unlocked: declare `password`", resource.identity());
+            return format!("fail {}\n", quote::sh(&why));
+        }
+    }
     if is_new {
         let uid = uid.as_deref().unwrap_or("''");
         let (group, home, shell, comment) = (text(&GROUP), text(&HOME), text(&SHELL), text(&COMMENT));
@@ -639,6 +677,45 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_password_is_not_unlocked() {
+        let one = resource(&User, "app", &[("locked", false.into())]);
+        let observed = |hash: &str| {
+            Observed::present([(PASSWORD.name, Reading::Is(hash.into())), (LOCKED.name, Reading::Is(true.into()))])
+        };
+        for observed in [Observed::absent(), observed(""), observed("*")] {
+            for (name, output) in with_stubs(&["useradd", "usermod"], &shell(&steps(&one, &observed))) {
+                assert_eq!(output, "app has no password that could be unlocked: declare `password`\n", "{name}");
+            }
+        }
+        let script = shell(&steps(&one, &observed("$6$x$y")));
+        assert_eq!(with_stubs(&["usermod"], &script)[0].1, "usermod -U -- app\n");
+    }
+
+    #[test]
+    fn provides_itself_its_group_and_its_home() {
+        let provides =
+            |values: &[(&'static str, Value)], need: Need| User.provides(&resource(&User, "app", values), &need);
+        let parent = |path: &str| Need::Parent(path.to_owned());
+        assert!(provides(&[], parent("/home/app")) && provides(&[], parent("/home/app/.config")));
+        assert!(!provides(&[], parent("/home")) && !provides(&[], parent("/home/apple")));
+        let moved = [("home", "/srv/app".into())];
+        assert!(provides(&moved, parent("/srv/app")) && !provides(&moved, parent("/home/app")));
+        assert!(!provides(&[("system", true.into())], parent("/home/app")));
+        assert!(provides(&[], Need::User("app".into())) && provides(&[], Need::Group("app".into())));
+        assert!(!provides(&[("group", "adm".into())], Need::Group("adm".into())));
+    }
+
+    #[test]
+    fn busybox_leaves_a_home_that_is_somebody_elses() {
+        // The home directory of `bin`, /bin, is root's.
+        let one = absent(resource(&User, "bin", &[("remove_home", true.into())]));
+        let script = shell(&steps(&one, &Observed::present([])));
+        for (name, output) in with_stubs(&["deluser", "stat"], &script) {
+            assert!(output.contains("does not belong to bin") && !output.contains("deluser"), "{name}: {output}");
+        }
+    }
+
+    #[test]
     fn removes_the_home_only_when_told() {
         let there = Observed::present([]);
         let gone = |values: &[(&'static str, Value)]| shell(&steps(&absent(resource(&User, "app", values)), &there));
@@ -652,9 +729,16 @@ mod tests {
     fn mistakes_are_named() {
         let count = |values: &[(&'static str, Value)]| User.mistakes(&resource(&User, "app", values)).len();
         assert_eq!(User.mistakes(&resource(&User, "0", &[])).len(), 1);
-        assert_eq!(count(&[("password", "$6$x".into())]), 1, "not a secret");
+        assert_eq!(count(&[("password", "$6$x$y".into())]), 1, "not a secret");
         assert_eq!(count(&[("password", hash())]), 0);
         assert_eq!(count(&[("password", Value::Secret(Secret::new("x", "!$6$x".into())))]), 1);
+        for text in ["hunter2", "$6$only", "$6$a$b\n", "$6$a:b$c", "$6$a b$c", "", "x"] {
+            assert_eq!(count(&[("password", Value::Secret(Secret::new("x", text.into())))]), 1, "{text:?}");
+        }
+        let star = || Value::Secret(Secret::new("x", "*".into()));
+        assert_eq!(count(&[("password", star())]), 0);
+        assert_eq!(count(&[("password", star()), ("locked", false.into())]), 1);
+        assert_eq!(User.mistakes(&absent(resource(&User, "root", &[]))).len(), 1);
         assert_eq!(count(&[("comment", "a:b".into())]), 1);
         assert_eq!(count(&[("groups", list(&["ok", "a,b"]))]), 1);
         assert_eq!(count(&[("append", true.into())]), 1);
