@@ -9,8 +9,8 @@
 //! account keeps its hash behind a `!`. It says nothing of keys, nor of the day on which an account expires.
 //!
 //! # What is read
-//! All users in one question to `getent`, which asks directories such as LDAP too; `/etc/passwd` where there is no `getent`. `id`
-//! for those whose groups are declared. `/etc/shadow` only for those whose `password` or `locked` is declared.
+//! All users in one question to `getent`, which asks directories such as LDAP too; `/etc/passwd` where there is no `getent`. One
+//! more question for the groups of those whose groups are declared, or `id` for each where `getent` cannot tell. `/etc/shadow` only for those whose `password` or `locked` is declared.
 //!
 //! # What is changed
 //! `useradd`, `usermod` and `userdel`, or on systems that have only busybox `adduser`, `addgroup` and `deluser`; there an account that exists can
@@ -259,11 +259,7 @@ impl Kind for User {
         let mut answer = Sections::of(answer);
         let found = accounts::read(Database::Passwd, &asked.all, &mut answer);
         let shadow = accounts::read(Database::Shadow, &asked.shadow, &mut answer);
-        let groups: HashMap<&str, Vec<String>> = asked
-            .groups
-            .iter()
-            .map(|name| (*name, answer.list().into_iter().map(|group| clean::utf8(group).into_owned()).collect()))
-            .collect();
+        let groups = read_groups(&asked.groups, &mut answer);
         let observe = |resource: &&Resource| {
             let name = resource.identity();
             let fields = match &found[name] {
@@ -327,9 +323,19 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// One list per user, the primary group first. A name of a group may hold a space: where `id` can, it ends each with a NUL.
+/// glibc's `getent` tells the numbers of the groups of all users at once, directories that cannot be listed included. Elsewhere
+/// `id` is asked for each: one list per user, the primary group first. A name of a group may hold a space: where `id` can, it
+/// ends each with a NUL.
 const READ_GROUPS: &str = "\
 read_groups() {
+  if m=$(getent initgroups \"$@\") && p=$(getent passwd \"$@\" | cut -d: -f1,4); then
+    n=$(printf '%s\\n' \"$m\" \"$p\" | tr ' :' '\\n\\n' | grep '^[0-9][0-9]*$' | sort -u)
+    printf 'numbers\\000%s\\000%s\\000' \"$m\" \"$p\"
+    if [ -n \"$n\" ]; then getent group $n; fi
+    printf '\\000'
+    return 0
+  fi
+  printf 'names\\000'
   case $(id --help 2>&1) in *--zero*) z=z ;; *) z= ;; esac
   for u; do
     if [ -n \"$z\" ]; then
@@ -341,6 +347,51 @@ read_groups() {
   done
 }
 ";
+
+/// The groups of each of these users, the primary one first; none of a user of whom they could not be read.
+fn read_groups<'a>(names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Vec<String>> {
+    let mut groups: HashMap<&str, Vec<String>> = names.iter().map(|name| (*name, Vec::new())).collect();
+    for chunk in stat::chunks(names) {
+        match answer.next() {
+            Some(b"numbers") => {
+                let (Some(additional), Some(primary), Some(named)) = (answer.next(), answer.next(), answer.next())
+                else {
+                    break;
+                };
+                groups.extend(by_number(chunk, &clean::utf8(additional), &clean::utf8(primary), &clean::utf8(named)));
+            }
+            Some(b"names") => {
+                for name in chunk {
+                    let list = answer.list().into_iter().map(|group| clean::utf8(group).into_owned());
+                    groups.insert(name, list.collect());
+                }
+            }
+            _ => break,
+        }
+    }
+    groups
+}
+
+/// The groups of these users, from lines `user number…` of the additional ones, `user:number` of the primary one, and the entries
+/// of all of them. A group without a name goes by its number.
+fn by_number<'a>(users: &[&'a str], additional: &str, primary: &str, named: &str) -> HashMap<&'a str, Vec<String>> {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    for line in named.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(number)) = (fields.next(), fields.nth(1)) {
+            names.entry(number).or_insert(name);
+        }
+    }
+    let words = |line| str::split_once(line, ' ').unwrap_or((line, ""));
+    let additional: HashMap<&str, &str> = additional.lines().map(words).collect();
+    let primary: HashMap<&str, &str> = primary.lines().filter_map(|line| line.split_once(':')).collect();
+    let groups = |user: &&'a str| {
+        let (first, others) = (*primary.get(user)?, additional.get(user)?.split_whitespace());
+        let all = std::iter::once(first).chain(others.filter(|number| *number != first));
+        Some((*user, all.map(|number| (*names.get(number).unwrap_or(&number)).to_owned()).collect()))
+    };
+    users.iter().filter_map(groups).collect()
+}
 
 fn memberships(resource: &Resource, groups: &[String]) -> [(&'static str, Reading); 2] {
     let Some((primary, _)) = groups.split_first() else {
@@ -568,6 +619,10 @@ mod tests {
             assert_eq!(observed[0].reading("group"), Some(&Reading::Is("root".into())), "{name}");
             assert_eq!(observed[1].reading("group"), Some(&Reading::Is("daemon".into())), "{name}");
             assert_eq!(observed[2], Observed::absent(), "{name}");
+            let wide = std::process::Command::new("id").args(["-Gn", "root"]).output().unwrap().stdout;
+            let wide = String::from_utf8(wide).unwrap();
+            let additional: Vec<&str> = wide.split_whitespace().skip(1).collect();
+            assert_eq!(observed[0].reading("groups"), Some(&Reading::Is(list(&additional))), "{name}");
             assert_eq!(first.get_or_insert_with(|| observed.clone()), &observed, "{name}");
         }
     }
@@ -591,7 +646,7 @@ mod tests {
         let appending = resource(&User, "app", &[&values[..], &[("append", true.into())]].concat());
         let passwd = b"app:x:7:8:It's, me:/srv/app:/bin/sh\n\x002\x00".as_slice();
         let read = |one: &Resource, tail: &[u8]| User.read(&[one], &[passwd, tail].concat(), &[]).remove(0);
-        let tail = b"app:!$6$x$y:19000:0:99999:7:::\n\x000\x00app\0adm\0www data\0\0";
+        let tail = b"app:!$6$x$y:19000:0:99999:7:::\n\x000\x00names\0app\0adm\0www data\0\0";
         let observed = read(&one, tail);
         assert_eq!(observed.reading("password"), Some(&Reading::Is("$6$x$y".into())));
         assert_eq!(observed.reading("locked"), Some(&Reading::Is(true.into())));
@@ -599,7 +654,15 @@ mod tests {
         assert_eq!(observed.reading("comment"), Some(&Reading::Is("It's, me".into())));
         assert_eq!(read(&appending, tail).reading("groups"), Some(&Reading::Is(list(&["adm"]))));
 
-        let open = read(&one, b"app:$6$x$y:19000\n\x000\x00app\0\0");
+        let open = read(&one, b"app:$6$x$y:19000\n\x000\x00names\0app\0\0");
+        let numbers =
+            |tail: &[u8]| read(&one, &[b"app:!:1\n\x000\x00numbers\0", tail].concat()).reading("groups").cloned();
+        let tail = b"ap                    9\napp                   4 33 7777 4\0app:8\0adm:x:4:app\nwww data:x:33:\napp:x:8:\n\0";
+        assert_eq!(numbers(tail), Some(Reading::Is(list(&["adm", "www data", "7777", "adm"]))));
+        assert_eq!(numbers(b"app                  \0app:8\0app:x:8:\n\0"), Some(Reading::Is(list(&[]))));
+        for cut in [b"".as_slice(), b"app  4", b"app  4\0", b"app  4\0app:8\0", b"other  4\0app:8\0\0"] {
+            assert!(matches!(numbers(cut), Some(Reading::Unknown(_))), "{cut:?}");
+        }
         assert_eq!(open.reading("locked"), Some(&Reading::Is(false.into())));
         for cut in [b"".as_slice(), b"app:$6", b"\x003\x00\0"] {
             let observed = read(&one, cut);
