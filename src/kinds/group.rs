@@ -100,6 +100,9 @@ impl Kind for Group {
         if resource.int(&GID).is_some_and(|gid| u32::try_from(gid).is_err()) {
             add(Some(&GID), "there is no such number".to_owned(), "write one from 0 to 4294967295");
         }
+        if resource.state == State::Absent && name == "root" && !resource.is_check {
+            add(None, "`root` cannot be removed".to_owned(), "name the group that shall go");
+        }
         if resource.state == State::Absent && !resource.wants.is_empty() {
             add(None, "a group that shall be absent has no attributes".to_owned(), "remove them, or `state: absent`");
         }
@@ -235,6 +238,7 @@ mod tests {
             assert_eq!(count(&resource(&Group, name, &[])), 1, "{name:?}");
         }
         assert_eq!(count(&resource(&Group, "app", &[("gid", (-1).into())])), 1);
+        assert_eq!(count(&absent(resource(&Group, "root", &[]))), 1);
         assert_eq!(count(&absent(resource(&Group, "app", &[("gid", 1.into())]))), 1);
         assert_eq!(count(&resource(&Group, "app", &[("gid", 1.into())])), 0);
     }

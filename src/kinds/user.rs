@@ -6,11 +6,11 @@
 //! least these". Groups must exist: declare them before.
 //!
 //! `password` is a hash as `mkpasswd` or `openssl passwd -6` make it, and must be a secret. `locked` is separate from it: a locked
-//! account keeps its hash behind a `!`.
+//! account keeps its hash behind a `!`. It says nothing of keys, nor of the day on which an account expires.
 //!
 //! # What is read
-//! All users in one question to `getent`, which asks directories such as LDAP too; `/etc/passwd` where there is no `getent`. `id`
-//! for those whose groups are declared. `/etc/shadow` only for those whose `password` or `locked` is declared.
+//! All users in one question to `getent`, which asks directories such as LDAP too; `/etc/passwd` where there is no `getent`. One
+//! more question for the groups of those whose groups are declared, or `id` for each where `getent` cannot tell. `/etc/shadow` only for those whose `password` or `locked` is declared.
 //!
 //! # What is changed
 //! `useradd`, `usermod` and `userdel`, or on systems that have only busybox `adduser`, `addgroup` and `deluser`; there an account that exists can
@@ -42,7 +42,7 @@ use crate::resource::accounts::{self, Database, Entry, LOOK_UP};
 use crate::resource::stat::{self, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, Type, Work,
+    State, Step, Table, Type, Want, Work,
 };
 
 const UID: Attribute = Attribute::state("uid", Type::Int, "The user's number.");
@@ -198,7 +198,7 @@ impl Kind for User {
             }
         }
         if let Some(want) = resource.want(&PASSWORD) {
-            let is_secret = matches!(want, crate::resource::Want::Exactly(Value::Secret(_)));
+            let is_secret = matches!(want, Want::Exactly(Value::Secret(_)));
             if !is_secret && !resource.sensitive {
                 let hint = "write `{secret: scope/name}`, or `sensitive: true` on the user";
                 add(Some(&PASSWORD), "the hash of a password must not be shown", hint);
@@ -211,12 +211,12 @@ impl Kind for User {
                     "write `locked: true`, and the hash without it",
                 );
             }
-            if hash.contains([':', '\n']) {
-                add(
-                    Some(&PASSWORD),
-                    "this is no hash of a password",
-                    "make one with `mkpasswd` or `openssl passwd -6`",
-                );
+            if !hash.starts_with('!') && matches!(want, Want::Exactly(_)) && !is_hash(hash) {
+                let hint = "make one with `mkpasswd` or `openssl passwd -6`: one line that begins with `$`";
+                add(Some(&PASSWORD), "this is no hash of a password", hint);
+            }
+            if hash == "*" && resource.truth(&LOCKED) == Some(false) {
+                add(Some(&LOCKED), "no password fits `*`, which is what locked means", "remove it");
             }
         }
         if resource.truth(&APPEND) == Some(true) && resource.want(&GROUPS).is_none() {
@@ -231,6 +231,9 @@ impl Kind for User {
         };
         if let Some(attribute) = TABLE.attributes.iter().filter(|_| is_absent).find(is_odd) {
             add(Some(attribute), "a user that shall be absent has no attributes", "remove it, or `state: absent`");
+        }
+        if is_absent && name == "root" && !resource.is_check {
+            add(None, "`root` cannot be removed", "name the user that shall go, or lock root: `locked: true`");
         }
         if !is_absent && resource.want(&REMOVE_HOME).is_some() {
             add(Some(&REMOVE_HOME), "nothing is removed here", "it goes with `state: absent`");
@@ -256,11 +259,7 @@ impl Kind for User {
         let mut answer = Sections::of(answer);
         let found = accounts::read(Database::Passwd, &asked.all, &mut answer);
         let shadow = accounts::read(Database::Shadow, &asked.shadow, &mut answer);
-        let groups: HashMap<&str, Vec<String>> = asked
-            .groups
-            .iter()
-            .map(|name| (*name, answer.list().into_iter().map(|group| clean::utf8(group).into_owned()).collect()))
-            .collect();
+        let groups = read_groups(&asked.groups, &mut answer);
         let observe = |resource: &&Resource| {
             let name = resource.identity();
             let fields = match &found[name] {
@@ -301,7 +300,7 @@ impl Kind for User {
             && match need {
                 Need::User(user) => user == name,
                 Need::Group(group) => group == name && resource.want(&GROUP).is_none(),
-                Need::Parent(path) => makes_home(resource) && resource.text(&HOME).unwrap_or_default() == path,
+                Need::Parent(path) => makes_home(resource) && is_in_home(resource, path),
                 Need::Tool(_) | Need::Unit(_) | Need::File(_) => false,
             }
     }
@@ -324,9 +323,19 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// One list per user, the primary group first. A name of a group may hold a space: where `id` can, it ends each with a NUL.
+/// glibc's `getent` tells the numbers of the groups of all users at once, directories that cannot be listed included. Elsewhere
+/// `id` is asked for each: one list per user, the primary group first. A name of a group may hold a space: where `id` can, it
+/// ends each with a NUL.
 const READ_GROUPS: &str = "\
 read_groups() {
+  if m=$(getent initgroups \"$@\") && p=$(getent passwd \"$@\" | cut -d: -f1,4); then
+    n=$(printf '%s\\n' \"$m\" \"$p\" | tr ' :' '\\n\\n' | grep '^[0-9][0-9]*$' | sort -u)
+    printf 'numbers\\000%s\\000%s\\000' \"$m\" \"$p\"
+    if [ -n \"$n\" ]; then getent group $n; fi
+    printf '\\000'
+    return 0
+  fi
+  printf 'names\\000'
   case $(id --help 2>&1) in *--zero*) z=z ;; *) z= ;; esac
   for u; do
     if [ -n \"$z\" ]; then
@@ -338,6 +347,51 @@ read_groups() {
   done
 }
 ";
+
+/// The groups of each of these users, the primary one first; none of a user of whom they could not be read.
+fn read_groups<'a>(names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Vec<String>> {
+    let mut groups: HashMap<&str, Vec<String>> = names.iter().map(|name| (*name, Vec::new())).collect();
+    for chunk in stat::chunks(names) {
+        match answer.next() {
+            Some(b"numbers") => {
+                let (Some(additional), Some(primary), Some(named)) = (answer.next(), answer.next(), answer.next())
+                else {
+                    break;
+                };
+                groups.extend(by_number(chunk, &clean::utf8(additional), &clean::utf8(primary), &clean::utf8(named)));
+            }
+            Some(b"names") => {
+                for name in chunk {
+                    let list = answer.list().into_iter().map(|group| clean::utf8(group).into_owned());
+                    groups.insert(name, list.collect());
+                }
+            }
+            _ => break,
+        }
+    }
+    groups
+}
+
+/// The groups of these users, from lines `user number…` of the additional ones, `user:number` of the primary one, and the entries
+/// of all of them. A group without a name goes by its number.
+fn by_number<'a>(users: &[&'a str], additional: &str, primary: &str, named: &str) -> HashMap<&'a str, Vec<String>> {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    for line in named.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(number)) = (fields.next(), fields.nth(1)) {
+            names.entry(number).or_insert(name);
+        }
+    }
+    let words = |line| str::split_once(line, ' ').unwrap_or((line, ""));
+    let additional: HashMap<&str, &str> = additional.lines().map(words).collect();
+    let primary: HashMap<&str, &str> = primary.lines().filter_map(|line| line.split_once(':')).collect();
+    let groups = |user: &&'a str| {
+        let (first, others) = (*primary.get(user)?, additional.get(user)?.split_whitespace());
+        let all = std::iter::once(first).chain(others.filter(|number| *number != first));
+        Some((*user, all.map(|number| (*names.get(number).unwrap_or(&number)).to_owned()).collect()))
+    };
+    users.iter().filter_map(groups).collect()
+}
 
 fn memberships(resource: &Resource, groups: &[String]) -> [(&'static str, Reading); 2] {
     let Some((primary, _)) = groups.split_first() else {
@@ -380,6 +434,21 @@ fn password(resource: &Resource) -> Option<&str> {
         Value::Text(text) => Some(text),
         _ => None,
     }
+}
+
+/// Whether the path is the home directory or lies in it, where /etc/skel may put directories. Without `home`, a guess at what the
+/// host's own defaults are.
+fn is_in_home(resource: &Resource, path: &str) -> bool {
+    let usual = format!("/home/{}", resource.identity());
+    let below = path.strip_prefix(resource.text(&HOME).unwrap_or(&usual));
+    below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+}
+
+/// Whether it looks like what crypt(3) makes, `$id$salt$hash`, or says that no password fits. What is no hash would stand in
+/// /etc/shadow as it is: a password in the clear, with which nobody can log in.
+fn is_hash(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_graphic() && !":!*;\\".contains(c);
+    text == "*" || (text.starts_with('$') && text.matches('$').count() >= 3 && text.chars().all(fits))
 }
 
 fn makes_home(resource: &Resource) -> bool {
@@ -442,7 +511,17 @@ unlock() {
   if have usermod; then usermod -U -- \"$1\"; else passwd -u \"$1\"; fi
 }
 remove_user() {
-  if have userdel; then userdel ${2:+-r} -- \"$1\"; else deluser ${2:+--remove-home} \"$1\"; fi
+  if have userdel; then
+    userdel ${2:+-r} -- \"$1\"
+    return
+  fi
+  # Like userdel, and unlike busybox: a home directory that is not the user's own (/, /var/www) stays.
+  while IFS=: read -r name secret uid gid comment home shell; do
+    if [ -n \"$2\" ] && [ \"$name\" = \"$1\" ] && [ -d \"$home\" ] && [ \"$(stat -c %u -- \"$home\")\" != \"$uid\" ]; then
+      fail \"the home directory $home does not belong to $1, and is not removed: leave out remove_home\"
+    fi
+  done </etc/passwd
+  deluser ${2:+--remove-home} \"$1\"
 }
 ";
 
@@ -459,6 +538,16 @@ fn bring_about(due: &Due<'_>) -> String {
     let text = |attribute: &Attribute| quote::sh(resource.text(attribute).unwrap_or_default()).into_owned();
     let uid = resource.int(&UID).map(|uid| uid.to_string());
     let mut script = String::new();
+    if differs(&LOCKED) && resource.truth(&LOCKED) == Some(false) && password(resource).is_none() {
+        let has_none = match due.observed.reading(PASSWORD.name) {
+            Some(Reading::Is(Value::Text(hash))) => hash.is_empty() || hash == "*",
+            _ => is_new,
+        };
+        if has_none {
+            let why = format!("{} has no password that could be unlocked: declare `password`", resource.identity());
+            return format!("fail {}\n", quote::sh(&why));
+        }
+    }
     if is_new {
         let uid = uid.as_deref().unwrap_or("''");
         let (group, home, shell, comment) = (text(&GROUP), text(&HOME), text(&SHELL), text(&COMMENT));
@@ -530,6 +619,10 @@ mod tests {
             assert_eq!(observed[0].reading("group"), Some(&Reading::Is("root".into())), "{name}");
             assert_eq!(observed[1].reading("group"), Some(&Reading::Is("daemon".into())), "{name}");
             assert_eq!(observed[2], Observed::absent(), "{name}");
+            let wide = std::process::Command::new("id").args(["-Gn", "root"]).output().unwrap().stdout;
+            let wide = String::from_utf8(wide).unwrap();
+            let additional: Vec<&str> = wide.split_whitespace().skip(1).collect();
+            assert_eq!(observed[0].reading("groups"), Some(&Reading::Is(list(&additional))), "{name}");
             assert_eq!(first.get_or_insert_with(|| observed.clone()), &observed, "{name}");
         }
     }
@@ -553,7 +646,7 @@ mod tests {
         let appending = resource(&User, "app", &[&values[..], &[("append", true.into())]].concat());
         let passwd = b"app:x:7:8:It's, me:/srv/app:/bin/sh\n\x002\x00".as_slice();
         let read = |one: &Resource, tail: &[u8]| User.read(&[one], &[passwd, tail].concat(), &[]).remove(0);
-        let tail = b"app:!$6$x$y:19000:0:99999:7:::\n\x000\x00app\0adm\0www data\0\0";
+        let tail = b"app:!$6$x$y:19000:0:99999:7:::\n\x000\x00names\0app\0adm\0www data\0\0";
         let observed = read(&one, tail);
         assert_eq!(observed.reading("password"), Some(&Reading::Is("$6$x$y".into())));
         assert_eq!(observed.reading("locked"), Some(&Reading::Is(true.into())));
@@ -561,7 +654,15 @@ mod tests {
         assert_eq!(observed.reading("comment"), Some(&Reading::Is("It's, me".into())));
         assert_eq!(read(&appending, tail).reading("groups"), Some(&Reading::Is(list(&["adm"]))));
 
-        let open = read(&one, b"app:$6$x$y:19000\n\x000\x00app\0\0");
+        let open = read(&one, b"app:$6$x$y:19000\n\x000\x00names\0app\0\0");
+        let numbers =
+            |tail: &[u8]| read(&one, &[b"app:!:1\n\x000\x00numbers\0", tail].concat()).reading("groups").cloned();
+        let tail = b"ap                    9\napp                   4 33 7777 4\0app:8\0adm:x:4:app\nwww data:x:33:\napp:x:8:\n\0";
+        assert_eq!(numbers(tail), Some(Reading::Is(list(&["adm", "www data", "7777", "adm"]))));
+        assert_eq!(numbers(b"app                  \0app:8\0app:x:8:\n\0"), Some(Reading::Is(list(&[]))));
+        for cut in [b"".as_slice(), b"app  4", b"app  4\0", b"app  4\0app:8\0", b"other  4\0app:8\0\0"] {
+            assert!(matches!(numbers(cut), Some(Reading::Unknown(_))), "{cut:?}");
+        }
         assert_eq!(open.reading("locked"), Some(&Reading::Is(false.into())));
         for cut in [b"".as_slice(), b"app:$6", b"\x003\x00\0"] {
             let observed = read(&one, cut);
@@ -639,6 +740,45 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_password_is_not_unlocked() {
+        let one = resource(&User, "app", &[("locked", false.into())]);
+        let observed = |hash: &str| {
+            Observed::present([(PASSWORD.name, Reading::Is(hash.into())), (LOCKED.name, Reading::Is(true.into()))])
+        };
+        for observed in [Observed::absent(), observed(""), observed("*")] {
+            for (name, output) in with_stubs(&["useradd", "usermod"], &shell(&steps(&one, &observed))) {
+                assert_eq!(output, "app has no password that could be unlocked: declare `password`\n", "{name}");
+            }
+        }
+        let script = shell(&steps(&one, &observed("$6$x$y")));
+        assert_eq!(with_stubs(&["usermod"], &script)[0].1, "usermod -U -- app\n");
+    }
+
+    #[test]
+    fn provides_itself_its_group_and_its_home() {
+        let provides =
+            |values: &[(&'static str, Value)], need: Need| User.provides(&resource(&User, "app", values), &need);
+        let parent = |path: &str| Need::Parent(path.to_owned());
+        assert!(provides(&[], parent("/home/app")) && provides(&[], parent("/home/app/.config")));
+        assert!(!provides(&[], parent("/home")) && !provides(&[], parent("/home/apple")));
+        let moved = [("home", "/srv/app".into())];
+        assert!(provides(&moved, parent("/srv/app")) && !provides(&moved, parent("/home/app")));
+        assert!(!provides(&[("system", true.into())], parent("/home/app")));
+        assert!(provides(&[], Need::User("app".into())) && provides(&[], Need::Group("app".into())));
+        assert!(!provides(&[("group", "adm".into())], Need::Group("adm".into())));
+    }
+
+    #[test]
+    fn busybox_leaves_a_home_that_is_somebody_elses() {
+        // The home directory of `bin`, /bin, is root's.
+        let one = absent(resource(&User, "bin", &[("remove_home", true.into())]));
+        let script = shell(&steps(&one, &Observed::present([])));
+        for (name, output) in with_stubs(&["deluser", "stat"], &script) {
+            assert!(output.contains("does not belong to bin") && !output.contains("deluser"), "{name}: {output}");
+        }
+    }
+
+    #[test]
     fn removes_the_home_only_when_told() {
         let there = Observed::present([]);
         let gone = |values: &[(&'static str, Value)]| shell(&steps(&absent(resource(&User, "app", values)), &there));
@@ -652,9 +792,16 @@ mod tests {
     fn mistakes_are_named() {
         let count = |values: &[(&'static str, Value)]| User.mistakes(&resource(&User, "app", values)).len();
         assert_eq!(User.mistakes(&resource(&User, "0", &[])).len(), 1);
-        assert_eq!(count(&[("password", "$6$x".into())]), 1, "not a secret");
+        assert_eq!(count(&[("password", "$6$x$y".into())]), 1, "not a secret");
         assert_eq!(count(&[("password", hash())]), 0);
         assert_eq!(count(&[("password", Value::Secret(Secret::new("x", "!$6$x".into())))]), 1);
+        for text in ["hunter2", "$6$only", "$6$a$b\n", "$6$a:b$c", "$6$a b$c", "", "x"] {
+            assert_eq!(count(&[("password", Value::Secret(Secret::new("x", text.into())))]), 1, "{text:?}");
+        }
+        let star = || Value::Secret(Secret::new("x", "*".into()));
+        assert_eq!(count(&[("password", star())]), 0);
+        assert_eq!(count(&[("password", star()), ("locked", false.into())]), 1);
+        assert_eq!(User.mistakes(&absent(resource(&User, "root", &[]))).len(), 1);
         assert_eq!(count(&[("comment", "a:b".into())]), 1);
         assert_eq!(count(&[("groups", list(&["ok", "a,b"]))]), 1);
         assert_eq!(count(&[("append", true.into())]), 1);
