@@ -138,14 +138,7 @@ impl Kind for Process {
                 process.args.push_str(line);
             }
         }
-        let users: BTreeMap<&str, &str> = section(3)
-            .lines()
-            .filter_map(|line| {
-                let mut fields = line.split(':');
-                let (name, uid) = (fields.next()?, fields.nth(1)?);
-                Some((uid, name))
-            })
-            .collect();
+        let users = account_names(section(3));
         let live =
             |(pid, process): &(&&str, &One<'_>)| process.has_memory && !process.is_dead && !reader.contains(**pid);
         let live: Vec<&One<'_>> = all.iter().filter(live).map(|(_, process)| process).collect();
@@ -194,6 +187,18 @@ pub(super) fn as_wanted<'a>(name: &'a str, wanted: &[&'a str]) -> &'a str {
     const KEPT: usize = 15;
     let is_it = |full: &&&str| name.len() == KEPT && full.len() > KEPT && full.as_bytes().starts_with(name.as_bytes());
     wanted.iter().find(is_it).copied().unwrap_or(name)
+}
+
+/// Names of accounts by number, from lines of `passwd`. The first one counts, as it does for the host.
+pub(super) fn account_names(text: &str) -> BTreeMap<&str, &str> {
+    let mut names = BTreeMap::new();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(uid)) = (fields.next(), fields.nth(1)) {
+            names.entry(uid).or_insert(name);
+        }
+    }
+    names
 }
 
 /// `/proc/12/status:Name: x`: the process and what stands behind its file. A process that went away while it was read has fewer
