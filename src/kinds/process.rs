@@ -1,15 +1,17 @@
 //! Processes of one name: whether any run, how many, as whom, with which arguments. For specs.
 //!
 //! # What it declares
-//! The name of a program, as `ps -C` and `pgrep -x` know it: `nginx`, `sshd`. The kernel keeps 15 characters of a name; a longer
-//! one is held against those. Where the name says too little (`python3`), `pattern` is a regular expression that the command line must
+//! The name of a program, as `ps -C` and `pgrep -x` know it: `nginx`, `sshd`. The kernel keeps 15 bytes of a name; a longer
+//! one must also be in the command line, as a program or a script. Where the name says too little (`python3`), `pattern` is a regular expression that the command line must
 //! match, and the kind's key is only what the check is called.
 //!
-//! `args` is the command lines, one line each, arguments separated by spaces: `args: {contains: "-o ro"}`.
+//! `args` is the command lines, one line each, equal ones once, arguments separated by spaces: `args: {contains: "-o ro"}` and
+//! `args: {matches: "^/usr/sbin/x -o ro$"}` hold if one of them is such. `user` is the effective one.
 //!
 //! # What is read
 //! `/proc/*/status`, and `/proc/*/cmdline` if it is needed, once for all processes. Threads of the kernel and dead processes that nobody
-//! has waited for do not count, nor does what reads. Processes of containers do: the host runs them.
+//! has waited for do not count, nor does what reads: our shells, their sudo (the sshd of our connection does). Processes of
+//! containers count: the host runs them.
 //!
 //! # What is changed
 //! Nothing: processes are only checked.
@@ -34,14 +36,15 @@ use regex::Regex;
 use crate::base::clean;
 use crate::base::value::Value;
 use crate::resource::{
-    Attribute, Compare, Example, Identity, Kind, Mistake, Observed, ProbeAnswer, Reading, Resource, Table, Type,
+    Attribute, Compare, Example, Identity, Kind, Mistake, Observed, ProbeAnswer, Reading, Resource, Spoil, Table, Type,
 };
 
 const RUNNING: Attribute = Attribute::check("running", Type::Bool, "Whether there is at least one.");
 const COUNT: Attribute = Attribute::check("count", Type::Int, "How many there are.");
-const USER: Attribute = Attribute::check("user", Type::List(&Type::Text), "All users as whom they run, in any order.")
-    .compared(Compare::SameItems);
-const ARGS: Attribute = Attribute::check("args", Type::Text, "Their command lines, a line each.");
+const USER: Attribute =
+    Attribute::check("user", Type::List(&Type::Text), "All users as whom they run, by name or number, in any order.")
+        .compared(Compare::SameItems);
+const ARGS: Attribute = Attribute::check("args", Type::Text, "Their command lines, a line each, equal ones once.");
 const PATTERN: Attribute = Attribute::setting(
     "pattern",
     Type::Text,
@@ -61,14 +64,40 @@ static TABLE: Table = Table {
     in_specs: true,
     has_state: false,
     attributes: &[RUNNING, COUNT, USER, ARGS, PATTERN],
-    examples: &[Example { yaml: "- process: sshd\n  running: true\n  count: {at_least: 1}\n", spoils: &[] }],
+    examples: &[
+        Example { yaml: "- process: sshd\n  running: true\n  count: {at_least: 1}\n", spoils: &[] },
+        Example {
+            yaml: "- process: cron\n  running: true\n  count: 1\n  user: root\n  args: {matches: \"^/usr/sbin/cron \"}\n",
+            spoils: &[
+                Spoil {
+                    address: "process:cron#running",
+                    spoil: "systemctl stop cron",
+                    oracle: "pgrep -x cron >/dev/null",
+                },
+                Spoil {
+                    address: "process:cron#count",
+                    spoil: "cp /bin/sleep /run/cron && { /run/cron 600 </dev/null >/dev/null 2>&1 & } && \
+                            until test \"$(pgrep -c -x cron)\" = 2; do sleep 0.1; done",
+                    oracle: "test \"$(pgrep -c -x cron)\" = 1",
+                },
+            ],
+        },
+    ],
 };
+
+/// How many bytes of a name the kernel keeps.
+const KEPT: usize = 15;
 
 /// Sections end with a NUL: whether other people's processes are seen, our own process, /proc/*/status, users, command lines.
 const STATUS: &str = r#"[ ! -r /proc/1/status ] || printf seen
 printf '\000%s\000' "$$"
 grep -s -H -E '^(Name|State|PPid|Uid|VmSize):' /proc/[0-9]*/status
 printf '\000'
+"#;
+
+/// Names of the users there are, wherever the host has them from; a host without `getent` has them from its file.
+const ACCOUNTS: &str = r#"users=$(grep -s -h '^Uid:' /proc/[0-9]*/status | awk '!seen[$3]++ { print $3 }')
+if [ -n "$users" ]; then getent passwd $users || cat /etc/passwd; fi
 "#;
 
 /// The kind `process`.
@@ -106,10 +135,11 @@ impl Kind for Process {
         let asks = |attributes: &[&Attribute]| batch.iter().any(|r| attributes.iter().any(|a| r.want(a).is_some()));
         let mut text = STATUS.to_owned();
         if asks(&[&USER]) {
-            text.push_str("cat /etc/passwd\n");
+            text.push_str(ACCOUNTS);
         }
         text.push_str("printf '\\000'\n");
-        if asks(&[&ARGS, &PATTERN]) {
+        let is_cut = |resource: &&Resource| resource.want(&PATTERN).is_none() && resource.identity().len() > KEPT;
+        if asks(&[&ARGS, &PATTERN]) || batch.iter().any(is_cut) {
             // Every line of an argument gets its file in front: no argument can pass for another process.
             text.push_str("grep -a -s -H '' /proc/[0-9]*/cmdline | tr '\\000' ' '\n");
         }
@@ -138,14 +168,7 @@ impl Kind for Process {
                 process.args.push_str(line);
             }
         }
-        let users: BTreeMap<&str, &str> = section(3)
-            .lines()
-            .filter_map(|line| {
-                let mut fields = line.split(':');
-                let (name, uid) = (fields.next()?, fields.nth(1)?);
-                Some((uid, name))
-            })
-            .collect();
+        let users = account_names(section(3));
         let live =
             |(pid, process): &(&&str, &One<'_>)| process.has_memory && !process.is_dead && !reader.contains(**pid);
         let live: Vec<&One<'_>> = all.iter().filter(live).map(|(_, process)| process).collect();
@@ -166,19 +189,34 @@ struct One<'a> {
     is_dead: bool,
 }
 
+impl One<'_> {
+    /// Whether this is its name. Of a longer one than the kernel keeps, only the command line has the rest; where that is
+    /// empty, what was kept has to do.
+    fn is_called(&self, name: &str) -> bool {
+        let called = |word: &str| word.rsplit('/').next().is_some_and(|last| last.trim_end_matches(':') == name);
+        if name.len() <= KEPT {
+            return self.name == name;
+        }
+        as_wanted(self.name, &[name]) == name && (self.args.is_empty() || self.args.split(' ').any(called))
+    }
+}
+
 fn observe(resource: &Resource, live: &[&One<'_>], users: &BTreeMap<&str, &str>) -> Observed {
     let pattern = resource.text(&PATTERN).map(Regex::new);
     let mine: Vec<&&One<'_>> = match &pattern {
         Some(Ok(pattern)) => live.iter().filter(|process| pattern.is_match(process.args.trim_end())).collect(),
         Some(Err(_)) => return Observed::unknown("its pattern is no regular expression"),
-        None => live
-            .iter()
-            .filter(|process| as_wanted(process.name, &[resource.identity()]) == resource.identity())
-            .collect(),
+        None => live.iter().filter(|process| process.is_called(resource.identity())).collect(),
     };
-    let name = |process: &&&One<'_>| users.get(process.uid).copied().unwrap_or(process.uid).to_owned();
+    let by_number = resource.texts(&USER).unwrap_or_default();
+    let name = |process: &&&One<'_>| match users.get(process.uid) {
+        Some(name) if !by_number.contains(&process.uid) => (*name).to_owned(),
+        _ => process.uid.to_owned(),
+    };
     let names: BTreeSet<String> = mine.iter().map(name).collect();
-    let args: Vec<&str> = mine.iter().map(|process| process.args.trim_end()).collect();
+    let mut args: Vec<&str> = mine.iter().map(|process| process.args.trim_end()).collect();
+    args.sort_unstable();
+    args.dedup();
     let count = i64::try_from(mine.len()).unwrap_or(i64::MAX);
     let some = |value: Value| if mine.is_empty() { Reading::Absent } else { Reading::Is(value) };
     Observed::present([
@@ -191,9 +229,20 @@ fn observe(resource: &Resource, live: &[&One<'_>], users: &BTreeMap<&str, &str>)
 
 /// The name of a program as it was asked for, where the kernel kept only its first 15 bytes.
 pub(super) fn as_wanted<'a>(name: &'a str, wanted: &[&'a str]) -> &'a str {
-    const KEPT: usize = 15;
     let is_it = |full: &&&str| name.len() == KEPT && full.len() > KEPT && full.as_bytes().starts_with(name.as_bytes());
     wanted.iter().find(is_it).copied().unwrap_or(name)
+}
+
+/// Names of accounts by number, from lines of `passwd`. The first one counts, as it does for the host.
+pub(super) fn account_names(text: &str) -> BTreeMap<&str, &str> {
+    let mut names = BTreeMap::new();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(uid)) = (fields.next(), fields.nth(1)) {
+            names.entry(uid).or_insert(name);
+        }
+    }
+    names
 }
 
 /// `/proc/12/status:Name: x`: the process and what stands behind its file. A process that went away while it was read has fewer
@@ -222,7 +271,8 @@ fn processes(status: &str) -> BTreeMap<&str, One<'_>> {
 
 /// What reads: our shell, what it started, and the shells and sudo that it was started by.
 fn readers<'a>(all: &BTreeMap<&'a str, One<'a>>, ours: &'a str) -> BTreeSet<&'a str> {
-    const STARTERS: [&str; 9] = ["sh", "dash", "bash", "ash", "busybox", "sudo", "su", "doas", "timeout"];
+    const STARTERS: [&str; 12] =
+        ["sh", "dash", "bash", "ash", "zsh", "ksh", "fish", "busybox", "sudo", "su", "doas", "timeout"];
     let mut readers = BTreeSet::from([ours]);
     let mut above = all.get(ours).map(|process| process.parent);
     while let Some((pid, process)) = above.and_then(|pid| Some((pid, all.get(pid)?))) {
@@ -261,7 +311,7 @@ fn is_below(all: &BTreeMap<&str, One<'_>>, pid: &str, above: &str) -> bool {
 mod tests {
     use super::*;
     use crate::resource::Existence;
-    use crate::resource::testing::{check, everywhere, resource};
+    use crate::resource::testing::{as_nobody, check, everywhere, resource};
 
     fn process(name: &str, values: &[(&'static str, Value)]) -> Resource {
         check(resource(&Process, name, values))
@@ -281,6 +331,8 @@ mod tests {
             status(11, "nginx", "S (sleeping)", 10, 33, true),
             status(12, "nginx", "Z (zombie)", 10, 33, false),
             status(20, "systemd-resolve", "S (sleeping)", 1, 101, true),
+            status(21, "unattended-upgr", "S (sleeping)", 1, 0, true),
+            status(22, "wiped-its-comma", "S (sleeping)", 1, 0, true),
             status(30, "python3", "S (sleeping)", 1, 4242, true),
             status(40, "sshd", "S (sleeping)", 1, 0, true),
             status(41, "sudo", "S (sleeping)", 40, 0, true),
@@ -289,8 +341,12 @@ mod tests {
             status(50, "sh", "S (sleeping)", 1, 0, true),
         ];
         let args = "/proc/10/cmdline:nginx: master process /usr/sbin/nginx -g daemon off; \n/proc/11/cmdline:nginx: worker process \n\
+            /proc/20/cmdline:/lib/systemd/systemd-resolved \n/proc/21/cmdline:/usr/bin/python3 /usr/share/unattended-upgrade-shutdown -w \n\
             /proc/30/cmdline:/usr/bin/python3 /opt/q/worker.py a\n/proc/30/cmdline:/proc/1/cmdline:b \n/proc/99/cmdline:gone \n";
-        format!("seen\x0042\0{}\0root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n\0{args}", all.concat())
+        format!(
+            "seen\x0042\0{}\0root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n\0{args}",
+            all.concat()
+        )
     }
 
     fn shown(resource: &Resource) -> [String; 4] {
@@ -305,7 +361,11 @@ mod tests {
     fn captured_answers() {
         let nginx = "nginx: master process /usr/sbin/nginx -g daemon off;\nnginx: worker process";
         assert_eq!(shown(&process("nginx", &[])), ["true", "2", "[root, www-data]", nginx]);
+        assert_eq!(shown(&process("nginx", &[("user", ["33", "root"].into_iter().collect())]))[2], "[33, root]");
         assert_eq!(shown(&process("systemd-resolved", &[]))[..3], ["true", "1", "[101]"]);
+        assert_eq!(shown(&process("systemd-resolver", &[]))[0], "false", "the kernel keeps the same of it");
+        assert_eq!(shown(&process("unattended-upgrade-shutdown", &[]))[0], "true", "a script");
+        assert_eq!(shown(&process("wiped-its-command-line", &[]))[0], "true");
         assert_eq!(shown(&process("kthreadd", &[]))[..2], ["false", "0"]);
         assert_eq!(shown(&process("ngin", &[])), ["false", "0", "Some(Absent)", "Some(Absent)"]);
         // The reader's own shell, its sudo and its grep do not count; another shell and sshd do.
@@ -335,20 +395,28 @@ mod tests {
 
     #[test]
     fn every_shell_finds_a_process_of_ours() {
+        let user_name = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+        let user_name = String::from_utf8(user_name).unwrap().trim().to_owned();
         let mut child = std::process::Command::new("sleep").args(["86399"]).spawn().unwrap();
         let resources = [
             process("our sleep", &[("pattern", "^sleep 86399$".into()), ("user", Value::List(Vec::new()))]),
             process("no-such-program", &[]),
+            process("no-program-with-such-a-long-name", &[]),
         ];
         let batch: Vec<&Resource> = resources.iter().collect();
-        let answers = everywhere(&Process.fragment(&batch));
+        let folder = tempfile::tempdir().unwrap();
+        let script = Process.fragment(&batch);
+        let answers = [everywhere(&script), as_nobody(folder.path(), &script)].concat();
         child.kill().unwrap();
         child.wait().unwrap();
         for (shell, answer) in answers {
             let observed = Process.read(&batch, &answer, &[]);
             assert_eq!(observed[0].reading("count"), Some(&Reading::Is(1.into())), "{shell}");
             assert_eq!(observed[0].reading("args"), Some(&Reading::Is("sleep 86399".into())), "{shell}");
-            assert_eq!(observed[1].reading("running"), Some(&Reading::Is(false.into())), "{shell}");
+            let runs = |at: usize| observed[at].reading("running").cloned();
+            assert_eq!([runs(1), runs(2)], [(); 2].map(|()| Some(Reading::Is(false.into()))), "{shell}");
+            let user = observed[0].reading("user").cloned();
+            assert_eq!(user, Some(Reading::Is([user_name.as_str()].into_iter().collect())), "{shell}");
         }
     }
 
