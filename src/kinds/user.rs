@@ -352,9 +352,9 @@ read_groups() {
 fn read_groups<'a>(names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Vec<String>> {
     let mut groups: HashMap<&str, Vec<String>> = names.iter().map(|name| (*name, Vec::new())).collect();
     for chunk in stat::chunks(names) {
-        match answer.next() {
+        match answer.piece() {
             Some(b"numbers") => {
-                let (Some(additional), Some(primary), Some(named)) = (answer.next(), answer.next(), answer.next())
+                let (Some(additional), Some(primary), Some(named)) = (answer.piece(), answer.piece(), answer.piece())
                 else {
                     break;
                 };
