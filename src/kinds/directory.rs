@@ -344,6 +344,8 @@ make_directory() (
   keep \"$1\"
   mkdir -m \"$2\" -- \"./${1##*/}\" || exit 1
   set_default_owner \"./${1##*/}\"
+  # The setgid bit of the folder above is inherited, and was not declared.
+  set_directory \"$1\" '' '' \"$2\"
 )
 set_directory() (
   stand_in \"$1\"
