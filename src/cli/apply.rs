@@ -87,11 +87,11 @@ fn is_due(resource: &ResourceResult) -> bool {
 }
 
 fn is_anything_due(plan: &RunResult) -> bool {
-    plan.hosts.iter().any(|host| host.resources.iter().any(is_due))
+    plan.hosts.iter().any(|host| host.resources.iter().any(|resource| is_due(resource)))
 }
 
 fn question(plan: &RunResult) -> String {
-    let due = plan.hosts.iter().filter(|host| host.resources.iter().any(is_due));
+    let due = plan.hosts.iter().filter(|host| host.resources.iter().any(|resource| is_due(resource)));
     let names: Vec<&str> = due.map(|host| host.host.as_str()).collect();
     match names.as_slice() {
         [one] => format!("apply to {}?", crate::base::clean::line(one)),

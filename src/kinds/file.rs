@@ -311,12 +311,13 @@ fn existence(resource: &Resource, meta: &Meta, target: Option<&String>) -> Exist
     }
 }
 
-/// Only what is a regular file is read: a named pipe would wait for somebody to write into it.
+/// Only what is a regular file is read: a named pipe would wait for somebody to write into it. What is kept is noted by its
+/// number, as `set` in the loop would copy all of them each time.
 const READ_DIGESTS: &str = "\
 read_digests() {
-  n=$#
-  for p; do if [ -f \"$p\" ] && [ ! -L \"$p\" ]; then set -- \"$@\" \"$p\"; fi; done
-  shift \"$n\"
+  n=0 kept=
+  for p; do n=$((n + 1)); if [ -f \"$p\" ] && [ ! -L \"$p\" ]; then kept=\"$kept \\\"\\${$n}\\\"\"; fi; done
+  eval \"set -- $kept\"
   r=0 e=
   if [ $# != 0 ]; then { e=$(sha256sum -- \"$@\" 2>&1 >&3); r=$?; } 3>&1; fi
   printf '\\000%s\\000%s\\000' \"$r\" \"$e\"

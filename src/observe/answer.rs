@@ -58,12 +58,13 @@ pub enum FileReading {
 impl FileReading {
     /// From the frame of `slurp`, whose statuses it knows.
     pub(super) fn from_frame(frame: Option<&Frame>) -> Self {
+        const LIMIT: usize = 1 << 20;
         let Some(frame) = frame else { return Self::Unknown("the answer was cut".to_owned()) };
         match frame.status {
+            0 if frame.body.len() > LIMIT => Self::Unknown("larger than 1 MiB".to_owned()),
             0 => Self::Content(frame.body.clone()),
             1 => Self::Absent,
             2 => Self::Unknown("not a regular file".to_owned()),
-            3 => Self::Unknown("larger than 1 MiB".to_owned()),
             5 => Self::NoFolder,
             _ => Self::Unknown("permission denied".to_owned()),
         }

@@ -8,9 +8,17 @@ unset CDPATH ENV BASH_ENV
 IFS=' 	
 '
 umask 077
-UID_=$(id -u)
 
 have() { command -v "$1" >/dev/null 2>&1; }
+
+# Sets UID_ to who we are. What the kernel says of this shell itself costs no process.
+who_we_are() {
+	UID_=
+	while read -r key _ effective _; do
+		[ "$key" != Uid: ] || { UID_=$effective && break; }
+	done 2>/dev/null </proc/self/status
+	[ -n "$UID_" ] || UID_=$(id -u)
+}
 
 state_folder() {
 	if [ -n "$MEMORY" ]; then
@@ -25,42 +33,45 @@ state_folder() {
 
 # memory: who we are, what the host remembers, how the last run that acted ended.
 memory() {
+	who_we_are
 	state_folder
 	b host
 	echo "uid $UID_"
 	read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id && echo "boot $boot"
-	echo "now $(date +%s)"
+	date '+now %s'
 	# What it runs, for roles that are not made for everything.
 	while IFS= read -r line; do
 		case $line in ID=* | ID_LIKE=*) echo "$line" ;; esac
 	done 2>/dev/null </etc/os-release
 	e host 0
-	for part in record run; do
-		b $part
-		if [ -r "$S/$part" ]; then
-			cat "$S/$part"
-			e $part $?
-		elif [ -e "$S/$part" ] || { [ -d "$S" ] && [ ! -x "$S" ]; }; then
-			e $part 4
-		else
-			e $part 1
-		fi
-	done
+	recall record
+	recall run
 	b lock
 	if [ -r "$S/lock" ] && have flock; then
-		if flock -n -s "$S/lock" true; then echo free; else echo held; fi
+		if flock -n -s 9; then echo free; else echo held; fi 9<"$S/lock"
 	fi
 	e lock 0
 }
 
-# slurp PATH: the content of a regular file of at most 1 MiB.
-# Status 1: no such file. 2: not a regular file. 3: larger. 4: may not be read. 5: its folder does not exist.
+# recall PART: one file of what the host remembers. Status 1: there is none. 4: that cannot be told.
+recall() {
+	b "$1"
+	if [ -r "$S/$1" ]; then
+		if cat "$S/$1"; then e "$1" 0; else e "$1" 4; fi
+	elif [ -e "$S/$1" ] || { [ -d "$S" ] && [ ! -x "$S" ]; }; then
+		e "$1" 4
+	else
+		e "$1" 1
+	fi
+}
+
+# slurp PATH: the content of a regular file; of one larger than 1 MiB one byte more than that.
+# Status 1: no such file. 2: not a regular file. 4: may not be read. 5: its folder does not exist.
 slurp() {
 	if [ -L "$1" ]; then return 2; fi
 	if [ -f "$1" ]; then
 		[ -r "$1" ] || return 4
-		[ "$(wc -c <"$1")" -le 1048576 ] || return 3
-		cat <"$1" || return 4
+		head -c 1048577 <"$1" || return 4
 		return 0
 	fi
 	[ -e "$1" ] && return 2

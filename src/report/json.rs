@@ -157,7 +157,7 @@ impl<'a> Host<'a> {
             notes: &host.notes,
             seconds: milliseconds(host.took),
             channels: host.channels,
-            resources: host.resources.iter().map(Resource::of).collect(),
+            resources: host.resources.iter().map(|resource| Resource::of(resource)).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Runs built by hand, for the tests of every format.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::resource::Address;
@@ -25,7 +26,7 @@ pub(super) fn host(name: &str, resources: Vec<ResourceResult>) -> HostResult {
         address: Some("192.0.2.7".into()),
         roles: vec!["base".into(), "nginx".into()],
         outcome: HostOutcome::Judged,
-        resources,
+        resources: resources.into_iter().map(Arc::new).collect(),
         notes: Vec::new(),
         took: Duration::from_millis(412),
         channels: 1,
@@ -101,7 +102,7 @@ pub(super) fn every_verdict() -> RunResult {
         "web001.example.com",
         vec![in_sync("base/package:ntp"), mode, pending, drifted_file(), service, always, check],
     );
-    first.resources.push(unknown("base/command:ntp is in sync", "no such tool: timedatectl"));
+    first.resources.push(unknown("base/command:ntp is in sync", "no such tool: timedatectl").into());
     first.notes.push("an earlier run by alice@laptop ended unfollowed at 09:12".into());
     let second = host("web002.example.com", vec![in_sync("base/package:ntp"), drifted_file()]);
     run(Verb::Verify, vec![first, second, unreachable("web003.example.com")])
@@ -152,7 +153,7 @@ pub(super) fn forty_alike() -> RunResult {
     let names = (1..=40).map(|n| format!("web{n:03}.example.com"));
     let mut hosts: Vec<HostResult> =
         names.map(|name| host(&name, vec![in_sync("base/package:ntp"), drifted_file()])).collect();
-    hosts[6].resources.push(unknown("base/command:ntp is in sync", "no such tool: timedatectl"));
+    hosts[6].resources.push(unknown("base/command:ntp is in sync", "no such tool: timedatectl").into());
     run(Verb::Verify, hosts)
 }
 

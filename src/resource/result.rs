@@ -3,6 +3,7 @@
 //! Values in here are text that was shown to be safe to keep (no secrets), but not cleaned for any sink: a report cleans what
 //! it writes for where it goes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
@@ -58,8 +59,9 @@ pub struct HostResult {
     pub roles: Vec<String>,
     /// How far it came.
     pub outcome: HostOutcome,
-    /// Every resource and check, in declared order; empty when nothing could be read.
-    pub resources: Vec<ResourceResult>,
+    /// Every resource and check, in declared order; empty when nothing could be read. Hosts with equal results share them:
+    /// most results of a thousand hosts are the same.
+    pub resources: Vec<Arc<ResourceResult>>,
     /// What else there is to say about the host, each a sentence fragment ("an earlier run ended unfollowed …").
     pub notes: Vec<String>,
     /// How long it took.
@@ -93,7 +95,7 @@ pub struct Trouble {
 }
 
 /// One resource or check on one host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResourceResult {
     /// Its name.
     pub address: Address,
@@ -116,7 +118,7 @@ pub struct ResourceResult {
 }
 
 /// What an attribute (or a resource: its worst attribute) is held to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// As declared.
     InSync,
@@ -160,7 +162,7 @@ impl Verdict {
 }
 
 /// One attribute of a resource.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttributeResult {
     /// Its name; `state` for existence, `current` for whether a service runs what its files say.
     pub name: String,
@@ -175,7 +177,7 @@ pub struct AttributeResult {
 }
 
 /// What `apply` did about a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Nothing was due.
     None,
@@ -223,7 +225,7 @@ pub mod exit {
 impl RunResult {
     /// The exit code the run calls for: see [`exit`]. A run that checked nothing is not fine.
     pub fn exit_code(&self) -> u8 {
-        let resources = || self.hosts.iter().flat_map(|host| &host.resources);
+        let resources = || self.hosts.iter().flat_map(|host| host.resources.iter().map(Arc::as_ref));
         let is_wrong = |resource: &ResourceResult| {
             let undone = matches!(resource.action, Action::Failed { .. } | Action::NotReached | Action::NotSelected(_));
             resource.verdict.is_wrong() || undone

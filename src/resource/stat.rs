@@ -200,17 +200,18 @@ fn parse_stat(line: &str) -> Option<(String, Meta)> {
 /// Shell that reads where these paths point, as far as they are symbolic links, for [`read_targets`].
 pub fn targets_fragment(paths: &[&str]) -> String {
     // First the names of those that are links, then their targets in the same order; each list ends with an empty entry.
-    // Where `readlink` takes one path only, the first failure ends the list: it is short then, and counts for nothing.
+    // Where `readlink` takes one path only, the first failure ends the list: it is short then, and counts for nothing. That it
+    // knows no `-z` is asked only when it has failed: a process less, nearly everywhere.
     let function = "\
 read_targets() {
-  n=$#
-  for p; do if [ -L \"$p\" ]; then set -- \"$@\" \"$p\"; fi; done
-  shift \"$n\"
+  n=0 kept=
+  for p; do n=$((n + 1)); if [ -L \"$p\" ]; then kept=\"$kept \\\"\\${$n}\\\"\"; fi; done
+  eval \"set -- $kept\"
   if [ $# != 0 ]; then
     printf '%s\\000' \"$@\"
     printf '\\000'
-    case $(readlink --help 2>&1) in
-    *--zero*) readlink -z -- \"$@\" ;;
+    readlink -z -- \"$@\" || case $(readlink --help 2>&1) in
+    *--zero*) ;;
     *) for p; do readlink -n -- \"$p\" || break; printf '\\000'; done ;;
     esac
   else

@@ -1,5 +1,6 @@
 //! Many hosts at a time: bounded, every one in the result exactly once, none holding up another.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,8 +39,10 @@ pub(super) async fn each(settings: &Settings, verb: Verb, events: &Arc<dyn Event
         tasks.spawn(async move { (order, guarded(settings, index, events, one, permits).await) });
     }
     let mut hosts: Vec<Option<HostResult>> = settings.hosts.iter().map(|_| None).collect();
+    let mut known = HashSet::new();
     while let Some(joined) = tasks.join_next().await {
-        if let Ok((order, result)) = joined {
+        if let Ok((order, mut result)) = joined {
+            share(&mut result.resources, &mut known);
             events.host_done(&result);
             hosts[order] = Some(result);
         }
@@ -65,6 +68,16 @@ pub(super) async fn each(settings: &Settings, verb: Verb, events: &Arc<dyn Event
         started,
         took: clock.elapsed(),
         hosts,
+    }
+}
+
+/// Has results that are known from another host take no memory of their own.
+fn share(resources: &mut [Arc<ResourceResult>], known: &mut HashSet<Arc<ResourceResult>>) {
+    for resource in resources {
+        match known.get(resource) {
+            Some(same) => *resource = Arc::clone(same),
+            None => drop(known.insert(Arc::clone(resource))),
+        }
     }
 }
 
@@ -103,7 +116,7 @@ async fn guarded(
                 address: host.connection.address.clone(),
                 roles: found.roles,
                 outcome: found.outcome,
-                resources: found.resources,
+                resources: found.resources.into_iter().map(Arc::new).collect(),
                 notes: found.notes,
                 took: clock.elapsed(),
                 channels: found.channels,

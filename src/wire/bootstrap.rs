@@ -7,18 +7,18 @@ use crate::base::digest::Digest;
 
 use super::nonce::Nonce;
 
-/// Ends a script for [`observe`]: the last line says that it is whole.
+/// Ends a script for [`observe`]: the last line says that it is whole. It has no line end, so that with its last byte missing
+/// the script is not whole.
 pub fn script_with_end(script: &str, end: &Nonce) -> Vec<u8> {
-    format!("{script}\n#{end}\n").into_bytes()
+    format!("{script}\n#{end}").into_bytes()
 }
 
 /// Reads a script that ends with the mark `end` and runs it. Exits 75 when the script was cut.
 ///
 /// `end` stands in the process list of the host; it must not be the nonce of the frames.
 pub fn observe(end: &Nonce) -> String {
-    // `echo x` keeps the final line end, which command substitution would drop.
     format!(
-        "s=$(cat; echo x); case $s in *\"#{end}\"?x) eval \"${{s%x}}\" ;; \
+        "s=$(cat); case $s in *\"#{end}\") eval \"$s\" ;; \
          *) echo \"snowmelt: the script did not arrive whole\" >&2; exit 75 ;; esac"
     )
 }

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_title_keeps_what_it_says_beyond_the_address() {
         let mut run = sample::applied();
-        run.hosts[1].resources[0].action = Action::Changed { title: "install nginx /etc/nginx/nginx.conf".into() };
+        Arc::make_mut(&mut run.hosts[1].resources[0]).action = Action::Changed { title: "install nginx /etc/nginx/nginx.conf".into() };
         assert!(shown(&run).contains("nginx.conf  install nginx /etc/nginx/nginx.conf\n"), "{}", shown(&run));
     }
 
@@ -234,7 +234,7 @@ mod tests {
     fn a_long_diff_is_folded_unless_all_is_wanted() {
         let mut run = sample::forty_alike();
         let long: String = (0..200).map(|n| format!("+line {n}\n")).collect();
-        run.hosts[0].resources[1].attributes[2].diff = Some(long);
+        Arc::make_mut(&mut run.hosts[0].resources[1]).attributes[2].diff = Some(long);
         assert!(shown(&run).contains("… 140 more lines"));
         assert!(render(&run, &Options { verbose: true, ..Options::default() }).contains("+line 199"));
     }
