@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Comparison, compare};
+use super::compare::{Comparison, compare, wanted};
 use super::current::{Stale, stale};
 use super::diff;
 use crate::base::clean;
 use crate::catalog::Catalog;
 use crate::observe::{FileReading, Memory, Observations};
 use crate::resource::result::{AttributeResult, Verdict};
-use crate::resource::{Existence, Need, Refresh, Resource, State, Want};
+use crate::resource::{Existence, Need, Observed, Refresh, Resource, State, Want};
 
 /// What is held of one resource.
 #[derive(Clone, Debug)]
@@ -148,24 +148,41 @@ impl Context<'_> {
             State::Present => present,
             State::Absent => absent,
         };
-        match (&observed.existence, self.resource.state) {
-            (Existence::Unknown(why), _) => return one.add("state", Verdict::Unknown(why.clone()), want, "", None),
-            (Existence::Unready(need), _) => {
-                return one.add("state", self.unready(need), want, &need.to_string(), None);
-            }
-            (Existence::Absent, State::Present) => {
-                return one.add("state", self.wrong("state"), want, absent, None);
-            }
-            (Existence::Absent, State::Absent) => return one.add("state", Verdict::InSync, want, absent, None),
-            (Existence::Present, State::Absent) => {
-                return one.add("state", self.wrong("state"), want, present, None);
-            }
+        let (verdict, got) = match (&observed.existence, self.resource.state) {
+            (Existence::Unknown(why), _) => (Verdict::Unknown(why.clone()), String::new()),
+            (Existence::Unready(need), _) => (self.unready(need), need.to_string()),
+            (Existence::Absent, State::Present) => (self.wrong("state"), absent.to_owned()),
+            (Existence::Absent, State::Absent) => (Verdict::InSync, absent.to_owned()),
+            (Existence::Present, State::Absent) => (self.wrong("state"), present.to_owned()),
             (Existence::Present, State::Present) => {
                 if table.has_state || self.resource.compared().next().is_none() {
                     one.add("state", Verdict::InSync, want, present, None);
                 }
+                return self.judge_attributes(one, observed);
             }
+        };
+        one.add("state", verdict, want, &got, None);
+        if self.resource.state == State::Present {
+            self.list_attributes(one);
         }
+    }
+
+    /// The attributes of something that is not there (or of which that could not be told): they cannot be compared, but
+    /// belong to what is declared, and a plan shows them.
+    fn list_attributes(&self, one: &mut Judged) {
+        for (attribute, want) in self.resource.compared() {
+            let hidden = self.is_hidden(want);
+            let shown = if hidden { "***".to_owned() } else { wanted(want) };
+            let path = self.resource.kind.path(self.resource);
+            let diff = match (want, path) {
+                (Want::Content(content), Some(path)) if !hidden => Some(diff::unified(path, b"", content.bytes())),
+                _ => None,
+            };
+            one.add(attribute.name, Verdict::NotObservable, &shown, "", diff);
+        }
+    }
+
+    fn judge_attributes(&self, one: &mut Judged, observed: &Observed) {
         for (attribute, want) in self.resource.compared() {
             let compared = compare(self.resource, attribute, want, observed);
             let verdict = match compared.comparison {

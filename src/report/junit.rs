@@ -172,7 +172,11 @@ impl About<'_> {
         match verdict {
             Verdict::InSync => case,
             Verdict::NotObservable => {
-                case.ended("skipped", "not observable", "there is nothing to judge: it always runs", String::new())
+                let why = match self.resource.verdict {
+                    Verdict::NotObservable => "there is nothing to judge: it always runs",
+                    _ => "it cannot be compared before its state is known: see there",
+                };
+                case.ended("skipped", "not observable", why, String::new())
             }
             Verdict::Unknown(why) => case.ended("error", "unknown", first_line(why), self.body()),
             Verdict::Undecided { after, why } => {

@@ -241,14 +241,22 @@ impl Conversation<'_> {
     }
 }
 
+/// A resource that was acted on.
+struct Tried {
+    /// What was not as declared before it was acted on first.
+    found: Vec<String>,
+    /// How often it was acted on.
+    times: usize,
+}
+
 /// What was done so far, over the passes.
 struct Progress {
     before: Vec<ResourceResult>,
     actions: BTreeMap<usize, Action>,
     /// Commands that ran: none runs twice.
     spent: BTreeSet<usize>,
-    /// What was acted on, with what was found before: due again with the same is a fight.
-    tried: BTreeMap<usize, Vec<String>>,
+    /// What was acted on: due again with what was found before is a fight.
+    tried: BTreeMap<usize, Tried>,
     left_out: BTreeMap<usize, Action>,
 }
 
@@ -326,48 +334,44 @@ impl Progress {
         }
     }
 
-    /// A resource that was brought about, and is due again with what was found before, is undone by something.
+    /// A resource that was brought about in this run, and is due again with what was found before, is undone by something.
     fn find_fights(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: &Read) {
-        let found = |read: &Read, index: usize| -> Vec<String> {
-            let attributes = read.judged[index].attributes.iter().filter(|attribute| attribute.verdict.is_wrong());
-            attributes
-                .map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want))
-                .collect()
-        };
         let done =
             act.steps.iter().zip(&told.steps).filter(|(step, went)| **went == StepOutcome::Done && !step.is_refresh);
         let acted: BTreeSet<usize> = done.flat_map(|(step, _)| step.resources.iter().copied()).collect();
-        let again: Vec<usize> = acted
-            .iter()
-            .copied()
-            .filter(|index| after.judged[*index].verdict.is_wrong() && found(before, *index) == found(after, *index))
-            .collect();
-        // What was as declared before this act, and is not any more: something in the act undid it.
-        let undone: Vec<usize> = (0..after.judged.len())
-            .filter(|index| before.judged[*index].verdict == Verdict::InSync && after.judged[*index].verdict.is_wrong())
-            .filter(|index| !after.catalog.resources[*index].is_check && !acted.contains(index))
-            .collect();
-        for index in again.iter().copied() {
-            let twice = self.tried.insert(index, found(after, index)).is_some();
-            let rival = again
-                .iter()
-                .chain(&undone)
-                .chain(&acted)
-                .copied()
-                .find(|other| *other != index && touches_same(after, index, *other));
-            let state = found(after, index).join(", ");
+        for index in &acted {
+            let tried =
+                self.tried.entry(*index).or_insert_with(|| Tried { found: deviations(before, *index), times: 0 });
+            tried.times += 1;
+        }
+        let is_again = |(index, tried): (&usize, &Tried)| {
+            // A command runs once: whatever its guard said before, it must be content afterwards.
+            let is_same = is_command(after, *index) || deviations(after, *index) == tried.found;
+            (is_same && after.judged[*index].verdict.is_wrong()).then_some((*index, tried.times))
+        };
+        let again: Vec<(usize, usize)> = self.tried.iter().filter_map(is_again).collect();
+        for (index, times) in again {
+            // What a command did in this very act says nothing of the others in it: it may just have had no effect.
+            let may_fight = !is_command(after, index) || !acted.contains(&index);
+            let rival =
+                acted.iter().copied().find(|other| may_fight && *other != index && touches_same(after, index, *other));
+            let state = deviations(after, index).join(", ");
             let message = match rival {
                 Some(rival) => {
                     let other = &after.catalog.resources[rival].address;
                     format!("it fights with {other}: afterwards it was again {state}")
                 }
-                None if twice || is_command(after, index) => {
+                None if times > 1 || is_command(after, index) => {
                     format!("it did not have the effect it should: afterwards it was still {state}")
                 }
                 // One more pass may decide it: a package's script may have undone it after our step.
                 None => continue,
             };
             let title = act.steps.iter().find(|step| step.resources.contains(&index)).map(|step| step.title.clone());
+            let title = title.or_else(|| match self.actions.get(&index) {
+                Some(Action::Changed { title }) => Some(title.clone()),
+                _ => None,
+            });
             self.actions.insert(index, Action::Failed { title: title.unwrap_or_default(), message });
         }
     }
@@ -422,6 +426,12 @@ impl Progress {
     }
 }
 
+/// What is not as declared about a resource, in words.
+fn deviations(read: &Read, index: usize) -> Vec<String> {
+    let attributes = read.judged[index].attributes.iter().filter(|attribute| attribute.verdict.is_wrong());
+    attributes.map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want)).collect()
+}
+
 /// Whether two resources are about the same path, or one lies in the other.
 fn touches_same(read: &Read, one: usize, other: usize) -> bool {
     let path = |index: usize| {
@@ -432,8 +442,8 @@ fn touches_same(read: &Read, one: usize, other: usize) -> bool {
         (Some(one), Some(other)) => {
             one == other || other.starts_with(&format!("{one}/")) || one.starts_with(&format!("{other}/"))
         }
-        // A command, a package, a service may touch anything.
-        _ => is_command(read, other),
+        // A command may touch anything.
+        _ => is_command(read, one) || is_command(read, other),
     }
 }
 
