@@ -126,6 +126,7 @@ pub(super) fn defaults(root: &Path, project: Project, hosts: Vec<usize>, screen:
         who: who(),
         revision: revision::of(root),
         selection: Selection::default(),
+        confirmed: None,
         older: false,
         interrupt: Interrupt::default(),
     }

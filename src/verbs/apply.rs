@@ -13,7 +13,7 @@ use super::conversation::{Conversation, Read, Stop, failed, nonce, not_told, tro
 use super::fleet::{self, Found};
 use super::verify::wait_for_checks;
 use super::{Events, Relation, Settings, results};
-use crate::act::{self, Act, ActOutcome, Actor, Begun, Situation, StepOutcome};
+use crate::act::{self, Act, ActOutcome, Actor, Begun, Selection, Situation, StepOutcome};
 use crate::catalog::Catalog;
 use crate::observe::LastRun;
 use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
@@ -45,8 +45,9 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let notes = results::notes(&settings, &catalog, &read.observations);
     let mut progress = Progress::new(&read);
     let mut outcome = HostOutcome::Judged;
+    let selection = selection(&settings, &host.name, &read);
     for pass in 0..PASSES {
-        let Some(act) = progress.compose(&settings, &conversation, &read)? else { break };
+        let Some(act) = progress.compose(&settings, &selection, &conversation, &read)? else { break };
         if let Err(stop) = may_act(&settings, &read) {
             outcome = stopped(stop);
             progress.not_begun();
@@ -97,6 +98,15 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     };
     conversation.session.close().await;
     Ok(found)
+}
+
+/// What may be acted on: of what is due now, only what was agreed to. What becomes due by the act itself belongs to it.
+fn selection(settings: &Settings, host: &str, read: &Read) -> Selection {
+    let Some(confirmed) = &settings.confirmed else { return settings.selection.clone() };
+    let mut agreed = confirmed.get(host).cloned().unwrap_or_default();
+    let not_due = read.catalog.resources.iter().zip(&read.judged).filter(|(_, judged)| !judged.is_due());
+    agreed.extend(not_due.map(|(resource, _)| resource.address.to_string()));
+    settings.selection.confirmed(agreed)
 }
 
 fn stopped(stop: Stop) -> HostOutcome {
@@ -275,6 +285,7 @@ impl Progress {
     fn compose(
         &mut self,
         settings: &Settings,
+        selection: &Selection,
         conversation: &Conversation<'_>,
         read: &Read,
     ) -> Result<Option<Act>, Stop> {
@@ -289,7 +300,7 @@ impl Progress {
             judged: &read.judged,
             place: &conversation.place,
         };
-        let act = act::compose(situation, &settings.selection, &self.spent, &actor, &nonce()?)
+        let act = act::compose(situation, selection, &self.spent, &actor, &nonce()?)
             .map_err(|error| failed("act", format!("the steps cannot be packed: {error}"), None))?;
         self.left_out = act.left_out;
         Ok(act.act)
