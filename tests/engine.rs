@@ -10,7 +10,7 @@ use snowmelt::act::{Act, ActOutcome, Actor, Begun, Selection, Situation, StepOut
 use snowmelt::base::span::{Source, Span};
 use snowmelt::base::value::Value;
 use snowmelt::catalog::Catalog;
-use snowmelt::judge::{Judged, judge};
+use snowmelt::judge::{Judged, Outlook, judge};
 use snowmelt::kinds;
 use snowmelt::observe::{Observations, Place, Script};
 use snowmelt::resource::result::Verdict;
@@ -66,7 +66,7 @@ impl Host {
         let frames = self.exec(&wire::observe(&end), &wire::script_with_end(&script.text, &end), &nonce);
         let observations = Observations::read(catalog, &frames);
         assert!(observations.is_whole);
-        let judged = judge(catalog, &observations);
+        let judged = judge(catalog, &observations, Outlook::ARun);
         (observations, judged)
     }
 
@@ -80,7 +80,7 @@ impl Host {
         let frames = self.exec(&wire::act(&act.payload), &act.payload, &act.nonce);
         let outcome = ActOutcome::read(act, &frames);
         let observations = Observations::read(catalog, &frames);
-        let judged = judge(catalog, &observations);
+        let judged = judge(catalog, &observations, Outlook::ARun);
         (outcome, observations, judged)
     }
 }
@@ -191,6 +191,22 @@ fn what_was_changed_since_it_was_read_is_not_overwritten() {
         assert!(judged[0].verdict.is_wrong());
         assert!(!Path::new(&host.path("y")).exists(), "the guards of a step come before all of its work");
     }
+}
+
+#[test]
+fn what_a_guard_said_is_told_as_it_is_and_left_open_before_a_run() {
+    let host = Host::new("dash");
+    let command =
+        |name: &'static str, unless: &str| resource("command", name, &[("unless", Want::Exactly(Value::from(unless)))]);
+    let commands = || vec![command("holds", "true"), command("does not", "false")];
+    let is_wrong = |judged: &[Judged]| judged.iter().map(|one| one.verdict.is_wrong()).collect::<Vec<_>>();
+    let after_a_file = catalog([vec![file(&host.path("x"), "x", "0644")], commands()].concat());
+    let (observations, judged) = host.observe(&after_a_file);
+    assert!(judged[1..].iter().all(|one| matches!(one.verdict, Verdict::Undecided { .. })), "{judged:#?}");
+    let now = judge(&after_a_file, &observations, Outlook::AsItIs);
+    assert_eq!(is_wrong(&now), [true, false, true], "{now:#?}");
+    let alone = host.observe(&catalog(commands())).1;
+    assert_eq!(is_wrong(&alone), [false, true], "{alone:#?}");
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Conversation<'_> {
         let answer = self.session.exec(exec).await.map_err(unreachable)?;
         let told = ActOutcome::read(act, &frames);
         if told.is_whole {
-            return Ok(Acted { told, read: Some(Self::judged(catalog, &frames)) });
+            return Ok(Acted { told, read: Some(self.judged(catalog, &frames)) });
         }
         match (&told.begun, &answer.end) {
             (Begun::Locked(_) | Begun::Moved(_) | Begun::NoMemory(_), _) => Ok(Acted { told, read: None }),

@@ -11,7 +11,7 @@ use crate::base::diagnostic::Diagnostics;
 use crate::catalog::Catalog;
 use crate::catalog::model::Host;
 use crate::catalog::resolve::{self, FactNeeds};
-use crate::judge::{self, Judged, judge};
+use crate::judge::{self, Judged, Outlook, judge};
 use crate::observe::{self, FileReading, Observations, Place, Script};
 use crate::resource::result::Trouble;
 use crate::resource::{Facts, Probe, Want};
@@ -28,6 +28,7 @@ pub(super) struct Conversation<'a> {
     pub(super) host: &'a Host,
     pub(super) place: Place,
     pub(super) session: Session,
+    outlook: Outlook,
     /// Exec channels of sessions that were lost.
     earlier_channels: usize,
 }
@@ -48,7 +49,7 @@ pub(super) struct Read {
 }
 
 impl<'a> Conversation<'a> {
-    /// Connects.
+    /// Connects, to judge with an act in view.
     pub(super) async fn open(settings: &'a Settings, events: &'a dyn Events, host: &'a Host) -> Result<Self, Stop> {
         events.host_phase(&host.name, "connect");
         let endpoint = Endpoint { name: host.name.clone(), connection: host.connection.clone() };
@@ -58,7 +59,12 @@ impl<'a> Conversation<'a> {
             project: settings.project.name.clone(),
             host: host.name.clone(),
         };
-        Ok(Self { settings, events, host, place, session, earlier_channels: 0 })
+        Ok(Self { settings, events, host, place, session, outlook: Outlook::ARun, earlier_channels: 0 })
+    }
+
+    /// The same, to judge what is so now.
+    pub(super) fn as_it_is(self) -> Self {
+        Self { outlook: Outlook::AsItIs, ..self }
     }
 
     /// What is declared for the host; asks it for facts where that depends on them.
@@ -88,7 +94,7 @@ impl<'a> Conversation<'a> {
         self.events.host_phase(&self.host.name, "observe");
         let script = Script::compose(catalog, &self.place, &nonce()?);
         let frames = self.ask(&script, "observe").await?;
-        let read = Self::judged(catalog, &frames);
+        let read = self.judged(catalog, &frames);
         if let Some(family) = read.observations.host.family {
             let wrong = self.settings.resolver.wrong_platforms(self.host, family);
             if wrong.has_errors() {
@@ -99,9 +105,9 @@ impl<'a> Conversation<'a> {
     }
 
     /// Judges what the frames of an observation hold.
-    pub(super) fn judged(catalog: &Arc<Catalog>, frames: &Frames) -> Read {
+    pub(super) fn judged(&self, catalog: &Arc<Catalog>, frames: &Frames) -> Read {
         let observations = Observations::read(catalog, frames);
-        let judged = judge(catalog, &observations);
+        let judged = judge(catalog, &observations, self.outlook);
         Read { catalog: Arc::clone(catalog), observations, judged }
     }
 
