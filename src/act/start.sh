@@ -4,6 +4,8 @@ d=$1
 export HOME USER XDG_STATE_HOME XDG_RUNTIME_DIR
 
 : >"$d/out"
+# Once we are gone, nothing is kept for us.
+echo $$ >"$d/follower"
 started=
 # logind ends what a session leaves behind; a unit of its own is not part of the session.
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null 2>&1; then

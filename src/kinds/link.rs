@@ -193,7 +193,7 @@ make_link() (
   enter \"${above:-/}\"
   keep \"$1\"
   make_room \"$name\" \"$3\"
-  rm -f -- \"$new\"
+  leaves \"${above%/}/$new\"
   ln -s -- \"$2\" \"$new\" || exit 1
   if [ -n \"$swap\" ] && $swap -- \"$new\" \"$name\"; then exit 0; fi
   if [ -z \"$swap\" ] && rm -f -- \"$name\" && mv -f -- \"$new\" \"$name\"; then exit 0; fi
