@@ -10,6 +10,7 @@ mod explain;
 mod failure;
 mod hosts;
 mod init;
+mod keys;
 mod output;
 mod plan;
 mod progress;
@@ -21,8 +22,10 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
+use crate::base::redact::Redactor;
 use crate::resource::result::exit;
 use failure::Failure;
+pub use output::LogWriter;
 use output::Screen;
 
 /// Keeps Linux servers as they were declared, and finds the ones that have drifted.
@@ -65,9 +68,9 @@ impl Cli {
         self.global.verbose
     }
 
-    /// Does what was asked for; a reason why it could not begin is shown.
-    pub fn run(self) -> u8 {
-        let screen = Screen::new(&self.global);
+    /// Does what was asked for; a reason why it could not begin is shown. Nothing is written that the redactor knows.
+    pub fn run(self, redactor: Redactor) -> u8 {
+        let screen = Screen::new(&self.global, redactor);
         let global = &self.global;
         let end = match self.verb {
             Verb::Init(args) => init::run(&args, &screen),

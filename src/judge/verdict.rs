@@ -254,7 +254,7 @@ impl Context<'_> {
         }
         let Some(memory) = self.memory else { return Verdict::Drifted };
         let Some(applied) = memory.applied.get(&self.resource.address.to_string()) else { return Verdict::Pending };
-        let declared = self.resource.digest_of(attribute).map(|digest| digest.short());
+        let declared = self.resource.digest_of(attribute);
         if applied.attributes.get(attribute) == declared.as_ref() { Verdict::Drifted } else { Verdict::Pending }
     }
 
