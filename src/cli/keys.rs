@@ -1,8 +1,8 @@
 //! The private keys of this machine, with which secrets are decrypted: where they are, and that nobody else can read them.
 
 use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -12,6 +12,7 @@ use super::project;
 use crate::base::clean;
 use crate::base::diagnostic::Diagnostic;
 use crate::catalog::model::Project;
+use crate::catalog::secrets::vault::Ask;
 use crate::catalog::secrets::{Identity, Keys, Vault};
 
 /// No file of keys is larger.
@@ -30,9 +31,7 @@ struct Candidate {
 pub(super) fn vault(project: &Project, named: &[PathBuf], screen: &Screen) -> Vault {
     let candidates = candidates(named);
     let load = Box::new(move || load(&candidates));
-    let ask = screen
-        .can_ask
-        .then(|| -> Box<dyn Fn(&str) -> Option<Zeroizing<String>> + Send + Sync> { Box::new(project::prompt) });
+    let ask = screen.can_ask.then(|| -> Box<Ask> { Box::new(project::prompt) });
     Vault::new(project.secrets.clone(), Keys { load, ask }, screen.redactor.clone())
 }
 
@@ -55,6 +54,19 @@ fn candidates(named: &[PathBuf]) -> Vec<Candidate> {
     let ssh =
         project::home().into_iter().flat_map(|home| ["id_ed25519", "id_rsa"].map(|name| home.join(".ssh").join(name)));
     ours.into_iter().chain(ssh.map(|path| Candidate { path, is_named: false, is_ours: false })).collect()
+}
+
+/// Writes a new file of keys, which only its owner can read, and its folder.
+///
+/// # Errors
+/// It cannot be written, or is there already.
+pub(super) fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn load(candidates: &[Candidate]) -> Result<(Vec<Identity>, Vec<String>), Diagnostic> {
@@ -114,9 +126,6 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Unread> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-
     use super::*;
 
     fn file(folder: &Path, name: &str, mode: u32, text: &str) -> PathBuf {

@@ -5,6 +5,7 @@
 mod apply;
 mod args;
 mod demo;
+mod editor;
 mod embedded;
 mod explain;
 mod failure;
@@ -17,6 +18,7 @@ mod progress;
 mod project;
 mod revision;
 mod run;
+mod secret;
 mod show;
 mod verify;
 
@@ -59,6 +61,7 @@ enum Verb {
     Apply(apply::Args),
     Verify(verify::Args),
     Run(run::Args),
+    Secret(secret::Args),
     Explain(explain::Args),
 }
 
@@ -81,6 +84,7 @@ impl Cli {
             Verb::Apply(args) => apply::run(&args, global, &screen),
             Verb::Verify(args) => verify::run(&args, global, &screen),
             Verb::Run(args) => run::run(&args, global, &screen),
+            Verb::Secret(args) => secret::run(&args, global, &screen),
             Verb::Explain(args) => explain::run(&args, &screen),
         };
         match end {

@@ -165,7 +165,7 @@ mod tests {
                 format!("{head}secrets:\n  # first\n{NEW}\n  # second\n  api: x\n"),
             ),
             (
-                format!("secrets:\n  api: |\n    x\n\n# who\nrecipients: [a]\n"),
+                "secrets:\n  api: |\n    x\n\n# who\nrecipients: [a]\n".to_owned(),
                 format!("secrets:\n  api: |\n    x\n{NEW}\n# who\nrecipients: [a]\n"),
             ),
         ] {

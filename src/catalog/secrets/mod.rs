@@ -78,12 +78,6 @@ pub fn read(name: &str, source: &Arc<Source>, node: &Node, found: &mut Diagnosti
         digest_key: sealed("digest_key", found),
         secrets: IndexMap::new(),
     };
-    if scope.digest_key.is_none() {
-        found.push(
-            Diagnostic::error(&Span::start_of(source), "the `digest_key` is missing")
-                .hint(format!("`snowmelt secret rekey {name}` makes one")),
-        );
-    }
     for (key, node) in node.get("secrets").filter(|node| !node.is_null()).and_then(Node::entries).unwrap_or_default() {
         if check_name(&key.text, &key.span, found)
             && let Some(sealed) = self::sealed(&key.span, node, found)
@@ -156,7 +150,6 @@ mod tests {
                 String::new(),
                 vec![
                     "nobody can read these secrets: there are no `recipients` @ secrets/a.yml:1:1 = list public keys: `- age1…` or `- ssh-ed25519 …`",
-                    "the `digest_key` is missing @ secrets/a.yml:1:1 = `snowmelt secret rekey a` makes one",
                 ],
             ),
             (

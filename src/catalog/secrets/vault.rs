@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::seal::{self, Closed, Identity, Opened};
+use super::seal::{self, Closed, Identity, Opened, Recipient};
 use super::{FOLDER, Scope, Sealed, path};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::nearest;
 use crate::base::redact::Redactor;
 use crate::base::secret::{DigestKey, Secret};
+use crate::base::span::Span;
 
 /// Why a secret is not given out.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,11 +123,23 @@ impl Vault {
         }
     }
 
+    /// The public halves of this machine's keys, as far as they are told without a passphrase.
+    ///
+    /// # Errors
+    /// The keys are not in order.
+    pub fn own_recipients(&self) -> Result<Vec<Recipient>, NoSecret> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.identities(&mut state)?.iter().filter_map(Identity::recipient).collect())
+    }
+
     fn digest_key(&self, state: &mut State, scope: &Scope) -> Result<DigestKey, NoSecret> {
         if let Some(known) = state.digest_keys.get(&scope.name) {
             return known.clone();
         }
-        let missing = || NoSecret::NoKey(format!("{} has no digest_key", path(&scope.name)));
+        let missing = || {
+            let found = Diagnostic::error(&Span::start_of(&scope.source), "the `digest_key` is missing");
+            NoSecret::Wrong(Box::new(found.hint(format!("`snowmelt secret rekey {}` makes one", scope.name))))
+        };
         let key = scope.digest_key.as_ref().ok_or_else(missing).and_then(|sealed| {
             let opened = self.open(state, scope, sealed, &scope.name)?;
             seal::digest_key(&opened.value).ok_or_else(|| broken(scope, sealed, "it is no key for digests"))
@@ -218,7 +231,6 @@ mod tests {
 
     use super::super::super::testing::with_files;
     use super::super::edit::{self, Place};
-    use super::super::seal::Recipient;
     use super::*;
 
     /// A file of secrets with a digest key and these values.
