@@ -97,7 +97,7 @@ fn every_bad_host_is_told_and_no_good_one_suffers() {
     assert!(found.iter().all(|(_, outcome, _, message)| outcome == "judged" || !message.is_empty()));
     let junit = project.read("r.xml");
     for (host, outcome, ..) in &found {
-        assert!(ran.stdout.contains(host.as_str()) && junit.contains(&format!("<testsuite id=")), "{host}");
+        assert!(ran.stdout.contains(host.as_str()) && junit.contains("<testsuite id="), "{host}");
         assert!(junit.contains(&format!("classname=\"snowmelt.{host}\"")), "{host} is not in the JUnit report");
         assert!(outcome == "judged" || junit.contains("<error"), "{host}");
     }

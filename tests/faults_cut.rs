@@ -110,7 +110,9 @@ impl Going {
 /// Waits until shell text succeeds on the host.
 #[track_caller]
 fn until(host: &Host, condition: &str) {
-    host.ask(&format!("tries=0; until {condition}; do tries=$((tries + 1)); [ $tries -lt 600 ] || exit 1; sleep 0.05; done"));
+    host.ask(&format!(
+        "tries=0; until {condition}; do tries=$((tries + 1)); [ $tries -lt 600 ] || exit 1; sleep 0.05; done"
+    ));
 }
 
 /// A file and what follows from it, for each name.
@@ -146,7 +148,8 @@ fn at_every_byte(holds: bool) {
     apply("olden", &[0]);
     let old = contents(host, "/etc/cut")["a000"].clone();
     // What the shortest of these equal runs took, less what packets differ in by chance.
-    let carried = |direction: usize| stage.proxies.values().map(|proxy| proxy.carried()[direction]).min().unwrap() - 600;
+    let carried =
+        |direction: usize| stage.proxies.values().map(|proxy| proxy.carried()[direction]).min().unwrap() - 600;
     let (up, down) = (carried(0), carried(1));
     assert!(up > 80_000 && down > 10_000, "{up} up, {down} down");
 
@@ -194,7 +197,11 @@ fn at_every_byte(holds: bool) {
     assert!(new.values().all(|sum| *sum == new["a000"] && *sum != old), "all are new: {new:?}");
     assert!(now.values().all(|sum| *sum == old || *sum == new["a000"]), "each was old or new: {now:?}");
     assert_eq!(contents(host, "/var/cut"), new, "what follows from a change was done for all");
-    assert_eq!(host.ask("ls -A /etc/cut"), stage.proxies.keys().cloned().collect::<Vec<_>>().join("\n"), "nothing else");
+    assert_eq!(
+        host.ask("ls -A /etc/cut"),
+        stage.proxies.keys().cloned().collect::<Vec<_>>().join("\n"),
+        "nothing else"
+    );
     for name in &ended_alone {
         let notes = healed[name]["notes"].to_string();
         assert!(notes.contains("went on alone") || !said.is_empty(), "{name}: {notes}");

@@ -488,7 +488,7 @@ fn applied(resource: &Resource, actor: &Actor) -> Applied {
     let names = std::iter::once("state").chain(resource.compared().map(|(attribute, _)| attribute.name));
     Applied {
         digest: resource.digest().short(),
-        attributes: names.filter_map(|name| Some((name.to_owned(), resource.digest_of(name)?.short()))).collect(),
+        attributes: names.filter_map(|name| Some((name.to_owned(), resource.digest_of(name)?))).collect(),
         commit: actor.commit.clone(),
         who: actor.who.clone(),
         when: actor.now,

@@ -132,7 +132,7 @@ impl Context<'_> {
             Ok(new) => match edit(Some(&new)) {
                 Ok(again) if again == new => {
                     let diff = diff::unified(path, old.unwrap_or_default().as_bytes(), new.as_bytes());
-                    let diff = (!self.resource.sensitive).then_some(diff);
+                    let diff = (!self.is_private(path)).then_some(diff);
                     one.add("state", self.wrong("state"), want, "otherwise", diff);
                 }
                 _ => {
@@ -146,6 +146,14 @@ impl Context<'_> {
             }
             Err(why) => one.add("state", Verdict::Unknown(why), want, "", None),
         }
+    }
+
+    /// Whether what is around an edit must not be shown: the file as a whole is declared to hold secrets.
+    fn is_private(&self, path: &str) -> bool {
+        let holds = |other: &Resource| {
+            other.kind.path(other) == Some(path) && other.content().is_some_and(|content| content.sensitive)
+        };
+        self.resource.sensitive || self.catalog.resources.iter().any(holds)
     }
 
     fn judge_readings(&self, one: &mut Judged, observations: &Observations, index: usize) {
@@ -264,7 +272,7 @@ impl Context<'_> {
         }
         let Some(memory) = self.memory else { return Verdict::Drifted };
         let Some(applied) = memory.applied.get(&self.resource.address.to_string()) else { return Verdict::Pending };
-        let declared = self.resource.digest_of(attribute).map(|digest| digest.short());
+        let declared = self.resource.digest_of(attribute);
         if applied.attributes.get(attribute) == declared.as_ref() { Verdict::Drifted } else { Verdict::Pending }
     }
 

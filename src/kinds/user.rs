@@ -58,7 +58,8 @@ const PASSWORD: Attribute = Attribute::state(
     "password",
     Type::Text,
     "The hash of the password, a secret. `*`: none fits. Needs root to be read.",
-);
+)
+.secret();
 const LOCKED: Attribute = Attribute::state(
     "locked",
     Type::Bool,

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use super::{Events, Settings};
 use crate::base::clean;
 use crate::base::diagnostic::Diagnostics;
+use crate::base::secret::KEYED;
 use crate::catalog::Catalog;
 use crate::catalog::model::Host;
 use crate::catalog::resolve::{self, FactNeeds};
 use crate::judge::{self, Judged, Outlook, judge};
 use crate::observe::{self, FileReading, Observations, Place, Script};
 use crate::resource::result::Trouble;
-use crate::resource::{Facts, Probe, Want};
+use crate::resource::{Facts, Probe};
 use crate::transport::{Answer, End, Endpoint, Exec, Failure, Session};
 use crate::wire::{self, Frames, Nonce};
 
@@ -63,7 +64,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// The same, to judge what is so now.
-    pub(super) fn as_it_is(self) -> Self {
+    pub(super) fn bare(self) -> Self {
         Self { outlook: Outlook::AsItIs, ..self }
     }
 
@@ -122,7 +123,10 @@ impl<'a> Conversation<'a> {
                 !resource.sensitive && resource.kind.has_content() && read.judged[*index].differs.contains(&"content")
             })
             .filter_map(|(index, resource)| Some((index, resource.kind.path(resource)?.to_owned())))
-            .filter(|(index, _)| read.catalog.resources[*index].content().is_some_and(|content| !content.sensitive))
+            .filter(|(index, _)| {
+                let content = read.catalog.resources[*index].content();
+                content.is_some_and(|content| !content.sensitive || content.taint().is_some())
+            })
             .collect();
         if wanted.is_empty() {
             return Ok(());
@@ -133,12 +137,18 @@ impl<'a> Conversation<'a> {
         let frames = self.ask(&script, "compare").await?;
         for ((index, path), reading) in wanted.iter().zip(observe::read_contents(&paths, &frames)) {
             let FileReading::Content(found) = reading else { continue };
-            let Some(Want::Content(content)) =
-                read.catalog.resources[*index].wants.values().find(|want| matches!(want, Want::Content(_)))
-            else {
-                continue;
+            let resource = &read.catalog.resources[*index];
+            let Some(content) = resource.content() else { continue };
+            // While the declaration stays the same, what differs was made by hand. Once it moves, an old secret may go.
+            let was_tainted = read.observations.memory.as_ref().is_ok_and(|memory| {
+                let applied = memory.applied.get(&resource.address.to_string());
+                let told = applied.and_then(|applied| applied.attributes.get("content"));
+                told.is_some_and(|told| told.starts_with(KEYED) && *told != content.remembered())
+            });
+            let diff = match content.taint() {
+                None if !was_tainted => judge::unified(path, &found, content.bytes()),
+                taint => judge::masked(path, &found, content.bytes(), taint, was_tainted),
             };
-            let diff = judge::unified(path, &found, content.bytes());
             for attribute in read.judged[*index].attributes.iter_mut().filter(|attribute| attribute.name == "content") {
                 attribute.diff = Some(diff.clone());
             }
