@@ -174,6 +174,24 @@ fn a_moved_declaration_is_pending_and_a_moved_host_is_drifted() {
 }
 
 #[test]
+fn a_file_without_content_takes_what_an_earlier_step_made() {
+    for shell in SHELLS {
+        let host = Host::new(shell);
+        let text = |text: String| Want::Exactly(Value::from(text));
+        let (made, new) = (host.path("made"), host.path("new"));
+        let make = [("run", text(format!("echo made >'{made}'"))), ("creates", text(made.clone()))];
+        let bare = |path: &str| resource("file", path, &[("mode", text("0604".into()))]);
+        let catalog = catalog(vec![resource("command", "make it", &make), bare(&made), bare(&new)]);
+        let (observations, judged) = host.observe(&catalog);
+        let act = host.compose(&catalog, &observations, &judged).unwrap();
+        let (outcome, _, judged) = host.act(&act, &catalog);
+        assert!(judged.iter().all(|one| one.verdict == Verdict::InSync), "{shell}: {outcome:?}");
+        assert_eq!((read(&made), read(&new)), ("made\n".into(), String::new()), "{shell}");
+        assert_eq!((mode(&made), mode(&new)), (0o604, 0o604), "{shell}");
+    }
+}
+
+#[test]
 fn what_was_changed_since_it_was_read_is_not_overwritten() {
     for (made_before, made_after) in [(None, "theirs\n"), (Some("old\n"), "theirs\n")] {
         let host = Host::new("dash");

@@ -216,7 +216,7 @@ impl<'a> Composer<'a> {
             // A declared file holds the edits already.
             let whole = self.slots.iter_mut().find(|slot| match &slot.work {
                 SlotWork::Kind(Work::Files(writes)) => {
-                    writes.iter().any(|write| write.path == path && write.content.is_some())
+                    writes.iter().any(|write| write.path == path && write.content.is_some() && !write.if_missing)
                 }
                 _ => false,
             });
@@ -239,6 +239,7 @@ impl<'a> Composer<'a> {
                 item: position,
                 path: path.to_owned(),
                 content: Some(Content::new(content.into_bytes(), sensitive)),
+                if_missing: false,
                 owner: None,
                 group: None,
                 mode: None,
