@@ -364,8 +364,12 @@ impl Progress {
         for (index, times) in again {
             // What a command did in this very act says nothing of the others in it: it may just have had no effect.
             let may_fight = !is_command(after, index) || !acted.contains(&index);
-            let rival =
-                acted.iter().copied().find(|other| may_fight && *other != index && touches_same(after, index, *other));
+            let rival = acted
+                .iter()
+                .filter(|other| may_fight && **other != index)
+                .filter_map(|other| Some((nearness(after, index, *other)?, *other)))
+                .min_by_key(|(nearness, _)| *nearness)
+                .map(|(_, other)| other);
             let state = deviations(after, index).join(", ");
             let message = match rival {
                 Some(rival) => {
@@ -443,18 +447,19 @@ fn deviations(read: &Read, index: usize) -> Vec<String> {
     attributes.map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want)).collect()
 }
 
-/// Whether two resources are about the same path, or one lies in the other.
-fn touches_same(read: &Read, one: usize, other: usize) -> bool {
+/// Whether one resource may undo the other, the likeliest first: it is about the same path; one lies in the other; it is a
+/// command, which may touch anything.
+fn nearness(read: &Read, one: usize, other: usize) -> Option<u8> {
     let path = |index: usize| {
         let resource = &read.catalog.resources[index];
         resource.kind.path(resource).or_else(|| resource.kind.edits(resource))
     };
+    let is_in = |inner: &str, outer: &str| inner.starts_with(&format!("{outer}/"));
     match (path(one), path(other)) {
-        (Some(one), Some(other)) => {
-            one == other || other.starts_with(&format!("{one}/")) || one.starts_with(&format!("{other}/"))
-        }
-        // A command may touch anything.
-        _ => is_command(read, one) || is_command(read, other),
+        (Some(one), Some(other)) if one == other => Some(0),
+        (Some(one), Some(other)) if is_in(one, other) || is_in(other, one) => Some(1),
+        (Some(_), Some(_)) => None,
+        _ => (is_command(read, one) || is_command(read, other)).then_some(2),
     }
 }
 
