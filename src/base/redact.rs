@@ -116,7 +116,8 @@ fn cut_short(text: &str, forms: &BTreeSet<String>) -> Vec<(usize, usize)> {
         let (before, behind) = (&text[..at], &text[at + mark.len()..]);
         for form in forms {
             let cuts = || form.char_indices().map(|(cut, _)| cut).chain([form.len()]);
-            if let Some(cut) = cuts().rfind(|cut| *cut >= SHORTEST_PART && before.ends_with(&form[..*cut])) {
+            let is_beginning = |cut: &usize| *cut >= SHORTEST_PART && before.ends_with(&form[..*cut]);
+            if let Some(cut) = cuts().rfind(is_beginning) {
                 found.push((at - cut, at));
             }
             let is_end = |cut: &usize| form.len() - cut >= SHORTEST_PART && behind.starts_with(&form[*cut..]);
