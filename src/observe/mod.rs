@@ -12,5 +12,5 @@ mod watched;
 pub use answer::{FileReading, HostState, Observations};
 pub use facts::{facts_script, read_facts};
 pub use memory::{Applied, LastRun, Memory, StepMark, applied_line};
-pub use script::{Place, SHARED, Script, content_script, read_contents, with_environment};
+pub use script::{Place, SHARED, Script, content_script, opening, read_contents, with_environment};
 pub use watched::Watched;
