@@ -161,14 +161,15 @@ fn at_every_byte(holds: bool) {
     let old = contents(host, "/etc/cut")["a000"].clone();
     // What the shortest of these equal runs took, less what packets differ in by chance.
     let carried =
-        |direction: usize| stage.proxies.values().map(|proxy| proxy.carried()[direction]).min().unwrap() - 600;
+        |direction: usize| stage.proxies.values().map(|proxy| proxy.carried()[direction]).min().unwrap() - 400;
     let (up, down) = (carried(0), carried(1));
     assert!(up > 80_000 && down > 10_000, "{up} up, {down} down");
 
     for (number, proxy) in (0..).zip(stage.proxies.values()) {
-        // Two of three are cut on the way up: there lies the upload.
-        let fault = match number % 3 {
+        // Two of three are cut on the way up: there lies the upload. The end of what comes down tells of the act.
+        let fault = match number % 6 {
             2 => Fault { down: Some(down * number / NAMES as u64), ..Fault::default() },
+            5 => Fault { down: Some(down - 40 * number), ..Fault::default() },
             _ => Fault { up: Some(up * (number + 1) / NAMES as u64), ..Fault::default() },
         };
         proxy.next(Fault { holds, ..fault });

@@ -111,6 +111,9 @@ fn names_and_contents_of_files_are_text_in_every_report() {
         ),
     );
     verified(&project, 1);
+    // What is no text cannot be named, and so is not removed.
+    project.run(&["apply", "--yes"]).code(3).says(&["remove it by hand"]);
+    std::fs::remove_file(place.join(std::ffi::OsStr::from_bytes(b"invalid\xff\n::error::x"))).unwrap();
     // And what is done about them reaches these files and no others.
     project.write("place.canary", "x");
     project.run(&["apply", "--yes"]).code(0);
