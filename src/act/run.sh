@@ -3,6 +3,8 @@ d=$1
 . "$d/settings"
 . "$d/prelude.sh"
 export d RUN
+# Whoever follows sees by it that we are gone.
+echo $$ >"$d/runner"
 cd /
 exec >>"$d/out" 2>&1 </dev/null
 

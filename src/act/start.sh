@@ -1,4 +1,5 @@
-# start.sh FOLDER: starts the run so that it does not depend on this connection, then follows what it writes.
+# start.sh FOLDER: starts the run so that it does not depend on this connection, then follows what it writes. Exits 76 when the
+# run is gone without an end.
 d=$1
 . "$d/settings"
 export HOME USER XDG_STATE_HOME XDG_RUNTIME_DIR
@@ -34,6 +35,13 @@ while :; do
 		sent=$size
 	fi
 	[ -z "$ended" ] || break
+	# A run that was killed writes no end. One that has not begun by now will not.
+	if [ -e "$d/runner" ]; then
+		read -r runner <"$d/runner"
+		[ -d "/proc/$runner" ] || [ -e "$d/ended" ] || exit 76
+	elif [ $rounds -gt 300 ]; then
+		exit 76
+	fi
 	rounds=$((rounds + 1))
 	# After some seconds it is a long run, and looking less often is enough.
 	[ $rounds -ne 100 ] || [ $pause = 1 ] || pause=0.2

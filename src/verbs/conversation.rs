@@ -156,8 +156,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// One exchange that only reads.
-    async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
+    /// One exchange that acts on nothing.
+    pub(super) async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
         let end = nonce()?;
         let mut frames = Frames::new(&script.nonce);
         let mut take = |bytes: &[u8]| {
