@@ -14,7 +14,9 @@ fn root() -> &'static Path {
 #[test]
 fn pages_of_kinds_are_generated_from_the_kinds() {
     let folder = root().join("docs/kinds");
-    let mut index = String::from("# Kinds\n\nWhat can be declared in roles and checked in specs. `snowmelt explain KIND` shows the same pages.\n\n");
+    let mut index = String::from(
+        "# Kinds\n\nWhat can be declared in roles and checked in specs. `snowmelt explain KIND` shows the same pages.\n\n",
+    );
     for kind in kinds::ALL {
         let table = kind.table();
         index.push_str(&format!("- [{}]({}.md): {}\n", table.name, table.name, table.summary));

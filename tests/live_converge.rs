@@ -93,6 +93,32 @@ fn drift_is_named_and_healed_and_only_what_changed_is_reloaded() {
     assert_eq!(hosts[1].ask("grep -c 'worker_processes 2;' /etc/nginx/nginx.conf; stat -c %a /etc/sudoers.d/admin; systemctl is-enabled chrony"), "1\n440\nenabled");
     assert_eq!(pid(&hosts[1]), started, "nginx was reloaded, not restarted");
     project.run(&["verify"]).code(0);
+
+    // What it runs is known by its content: a newer time alone calls for nothing.
+    hosts[1].spoil("touch /etc/nginx/nginx.conf /etc/nginx/mime.types");
+    project.run(&["verify"]).code(0);
+    // Content that nobody declared counts as well: nginx does not run it.
+    hosts[1].spoil("echo '# by hand' >>/etc/nginx/mime.types");
+    project.run(&["verify", "--report", "json=v.json"]).code(1);
+    assert_eq!(wrong(&project.read("v.json")), ["h2 nginx/service:nginx#current"]);
+    project.run(&["apply", "--yes"]).code(0);
+    project.run(&["verify"]).code(0);
+}
+
+#[test]
+fn what_was_stale_before_us_is_restarted_only_by_name() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    hosts[0].spoil("apt-get update -qq && apt-get install -qq -y snow-hello=2.0 && systemctl start snow-hello && sleep 0.1 && echo greeting=theirs >/etc/snow-hello.conf");
+    let started = hosts[0].ask("cat /run/snow-hello.greeting");
+    let project = Project::new().file("inventory.yml", &hosts.inventory("root", &["x"])).file(
+        "roles/x/role.yml",
+        "resources:\n  - file: /etc/snow-hello.conf\n    mode: \"0644\"\n  - service: snow-hello\n    running: true\n    restart_on: [/etc/snow-hello.conf]\n",
+    );
+    project.run(&["apply", "--yes"]).code(1).says(&["--restart x/service:snow-hello"]);
+    assert_eq!(hosts[0].ask("cat /run/snow-hello.greeting"), started, "nobody's first apply restarts the database");
+    project.run(&["apply", "--yes", "--restart", "service:snow-hello"]).code(0);
+    assert_eq!(hosts[0].ask("cat /run/snow-hello.greeting"), "theirs");
+    project.run(&["verify"]).code(0);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Which resources a run may act on. Selecting narrows acting, never observing.
 
+use std::collections::BTreeSet;
+
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::resource::Resource;
@@ -10,6 +12,7 @@ pub struct Selection {
     tags: Vec<String>,
     only: Vec<GlobMatcher>,
     restart: Vec<GlobMatcher>,
+    confirmed: Option<BTreeSet<String>>,
 }
 
 impl Selection {
@@ -18,7 +21,13 @@ impl Selection {
     /// # Errors
     /// The address that is no valid pattern, with the reason.
     pub fn new(tags: &[String], only: &[String], restart: &[String]) -> Result<Self, String> {
-        Ok(Self { tags: tags.to_vec(), only: matchers(only)?, restart: matchers(restart)? })
+        Ok(Self { tags: tags.to_vec(), only: matchers(only)?, restart: matchers(restart)?, confirmed: None })
+    }
+
+    /// The same, and nothing but these addresses: what somebody saw in a plan and agreed to.
+    #[must_use]
+    pub fn confirmed(&self, addresses: BTreeSet<String>) -> Self {
+        Self { confirmed: Some(addresses), ..self.clone() }
     }
 
     /// Why this resource may not be acted on; none if it may.
@@ -28,6 +37,9 @@ impl Selection {
         }
         if !self.only.is_empty() && !matches(&self.only, resource) {
             return Some("not selected by --only".to_owned());
+        }
+        if self.confirmed.as_ref().is_some_and(|confirmed| !confirmed.contains(&resource.address.to_string())) {
+            return Some("it was not in the plan that was agreed to; run again to see it".to_owned());
         }
         None
     }

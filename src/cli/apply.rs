@@ -1,14 +1,15 @@
 //! `snowmelt apply`: bring about what is declared, after asking.
 
 use std::io::BufRead as _;
+use std::sync::Arc;
 
 use super::args::{Global, Limit, Narrow, Pace, Reports, Set, Target};
 use super::failure::Failure;
 use super::output::{self, Screen};
 use super::{End, project};
 use crate::report::FORMATS;
-use crate::resource::result::{ResourceResult, RunResult, exit};
-use crate::verbs;
+use crate::resource::result::{HostResult, ResourceResult, RunResult, Verdict, exit};
+use crate::verbs::{self, Confirmed};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
         return Err(Failure::new("nobody can be asked whether to apply", hint));
     }
     let asked = project::Asked { limit: &args.limit, set: &args.set, pace: &args.pace, narrow: Some(&args.narrow) };
-    let settings = project::settings(global, &asked, screen)?;
+    let mut settings = project::settings(global, &asked, screen)?;
     output::prepare(&args.reports.report)?;
     let mut options = screen.options.clone();
     if !args.yes {
@@ -56,6 +57,7 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
                 screen.print_error("nothing was changed\n");
                 return Ok(plan.exit_code());
             }
+            settings.confirmed = Some(Arc::new(shown(&plan)));
             // Who has just read the diffs does not need them again.
             options.no_diffs = !options.verbose;
         }
@@ -67,18 +69,29 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
 
 /// Shows the plan and waits for a yes.
 fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
-    let shown = FORMATS[0].render(plan, &screen.options);
+    let text = FORMATS[0].render(&screen.redacted(plan), &screen.options);
     let question = format!("\n{} [y/N] ", question(plan));
     if screen.stdout_is_terminal && !takes_stdout {
-        screen.print(&shown);
+        screen.print(&text);
         screen.print(&question);
     } else {
-        screen.print_error(&shown);
+        screen.print_error(&text);
         screen.print_error(&question);
     }
     let mut answer = String::new();
     // Who closes standard input has not agreed.
     std::io::stdin().lock().read_line(&mut answer).is_ok() && is_yes(&answer)
+}
+
+/// What the plan said would, or might, be done.
+fn shown(plan: &RunResult) -> Confirmed {
+    let may_act = |resource: &&ResourceResult| {
+        let is_open = matches!(resource.verdict, Verdict::Undecided { .. } | Verdict::NotObservable);
+        !resource.is_check && (resource.verdict.is_wrong() || is_open)
+    };
+    let addresses =
+        |host: &HostResult| host.resources.iter().filter(may_act).map(|one| one.address.to_string()).collect();
+    plan.hosts.iter().map(|host| (host.host.clone(), addresses(host))).collect()
 }
 
 /// What apply would act on.

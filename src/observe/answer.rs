@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::contents::FileReading;
 use super::facts;
 use super::memory::Memory;
+use super::probes::probe_answer;
 use super::script::{batches, edited_files, members};
 use super::watched::Watched;
 use crate::base::clean;
 use crate::catalog::Catalog;
 use crate::resource::facts::OsFamily;
-use crate::resource::{Observed, ProbeAnswer, ProbeEnd};
-use crate::wire::{Frame, Frames};
+use crate::resource::{Observed, ProbeAnswer};
+use crate::wire::Frames;
 
 /// Everything that was read of a host at one time. It is valid until something acts, and is never patched.
 #[derive(Clone, Debug)]
@@ -40,35 +42,6 @@ pub struct HostState {
     pub now: Option<i64>,
     /// The family of its distribution; none if that was not told.
     pub family: Option<OsFamily>,
-}
-
-/// A file of which a part is declared, or of which a diff is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileReading {
-    /// Its content.
-    Content(Vec<u8>),
-    /// It does not exist; its folder does.
-    Absent,
-    /// Neither it nor its folder exists.
-    NoFolder,
-    /// It could not be read, and why.
-    Unknown(String),
-}
-
-impl FileReading {
-    /// From the frame of `slurp`, whose statuses it knows.
-    pub(super) fn from_frame(frame: Option<&Frame>) -> Self {
-        const LIMIT: usize = 1 << 20;
-        let Some(frame) = frame else { return Self::Unknown("the answer was cut".to_owned()) };
-        match frame.status {
-            0 if frame.body.len() > LIMIT => Self::Unknown("larger than 1 MiB".to_owned()),
-            0 => Self::Content(frame.body.clone()),
-            1 => Self::Absent,
-            2 => Self::Unknown("not a regular file".to_owned()),
-            5 => Self::NoFolder,
-            _ => Self::Unknown("permission denied".to_owned()),
-        }
-    }
 }
 
 impl Observations {
@@ -142,27 +115,4 @@ fn host_state(frames: &Frames) -> HostState {
         now: word("now ").and_then(|now| now.parse().ok()),
         family: frames.get("host").map(|_| facts::family_of(&body)),
     }
-}
-
-/// The answer of one probe; none if its frames are not complete. The statuses are those of `probe` in the prelude.
-pub(super) fn probe_answer(frames: &Frames, id: &str) -> Option<ProbeAnswer> {
-    const STDOUT_LIMIT: usize = 262_144;
-    const STDERR_LIMIT: usize = 16_384;
-    let status = frames.get(&format!("p{id}s"))?;
-    let mut stdout = frames.get(&format!("p{id}o"))?.body.clone();
-    let mut stderr = frames.get(&format!("p{id}e"))?.body.clone();
-    let truncated = stdout.len() > STDOUT_LIMIT || stderr.len() > STDERR_LIMIT;
-    stdout.truncate(STDOUT_LIMIT);
-    stderr.truncate(STDERR_LIMIT);
-    let code: Option<u8> = String::from_utf8_lossy(&status.body).trim().parse().ok();
-    let end = match code {
-        None => ProbeEnd::NotRun("it could not be started".to_owned()),
-        Some(200) => ProbeEnd::Deadline,
-        Some(201) => ProbeEnd::NotRun("only root may become another user".to_owned()),
-        Some(202) => ProbeEnd::NotRun("there is no such user".to_owned()),
-        Some(203) => ProbeEnd::NotRun("its folder cannot be entered".to_owned()),
-        Some(code) if code > 128 && code <= 192 => ProbeEnd::Signal(code - 128),
-        Some(code) => ProbeEnd::Exit(code),
-    };
-    Some(ProbeAnswer { end, stdout, stderr, truncated })
 }

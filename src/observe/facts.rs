@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::answer::probe_answer;
-use super::script::{Place, Script, opening, run_probes};
+use super::place::Place;
+use super::probes::{probe_answer, run_probes};
+use super::script::{Script, opening};
 use crate::base::clean;
 use crate::resource::facts::{InitSystem, OsFamily, PackageManager};
 use crate::resource::{Facts, Probe, ProbeAnswer};

@@ -4,13 +4,19 @@
 //! what each kind prints is understood by the kind itself. Nothing here judges.
 
 mod answer;
+mod contents;
 mod facts;
 mod memory;
+mod place;
+mod probes;
 mod script;
 mod watched;
 
-pub use answer::{FileReading, HostState, Observations};
+pub use answer::{HostState, Observations};
+pub use contents::{FileReading, content_script, read_contents};
 pub use facts::{facts_script, read_facts};
 pub use memory::{Applied, LastRun, Memory, StepMark, applied_line};
-pub use script::{Place, SHARED, Script, content_script, read_contents, with_environment};
+pub use place::Place;
+pub use probes::with_environment;
+pub use script::{SHARED, Script, opening};
 pub use watched::Watched;

@@ -13,7 +13,7 @@ use super::conversation::{Conversation, Read, Stop, failed, nonce, not_told, tro
 use super::fleet::{self, Found};
 use super::verify::wait_for_checks;
 use super::{Events, Relation, Settings, results};
-use crate::act::{self, Act, ActOutcome, Actor, Begun, Situation, StepOutcome};
+use crate::act::{self, Act, ActOutcome, Actor, Begun, Selection, Situation, StepOutcome};
 use crate::catalog::Catalog;
 use crate::observe::LastRun;
 use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
@@ -25,6 +25,9 @@ const PASSES: usize = 3;
 
 /// How much an act may print.
 const ANSWER_LIMIT: usize = 64 << 20;
+
+/// How the program that follows an act ends when the act is gone without an end: killed.
+const RUN_IS_GONE: u32 = 76;
 
 /// Brings every host to what is declared.
 pub async fn apply(settings: &Settings, events: &Arc<dyn Events>) -> RunResult {
@@ -45,11 +48,11 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let notes = results::notes(&settings, &catalog, &read.observations);
     let mut progress = Progress::new(&read);
     let mut outcome = HostOutcome::Judged;
+    let selection = selection(&settings, &host.name, &read);
     for pass in 0..PASSES {
-        let Some(act) = progress.compose(&settings, &conversation, &read)? else { break };
+        let Some(act) = progress.compose(&settings, &selection, &conversation, &read)? else { break };
         if let Err(stop) = may_act(&settings, &read) {
             outcome = stopped(stop);
-            progress.not_begun();
             break;
         }
         if pass == 0 {
@@ -58,17 +61,14 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
         }
         events.host_phase(&host.name, "act");
         match conversation.act(&act, &catalog).await {
-            Ok(Acted { told, read: after }) => {
-                progress.take(&act, &told, &read, after.as_ref());
-                let begun = begun(&told.begun);
-                match after {
-                    Some(after) => read = after,
-                    None => {
-                        outcome = begun.err().map_or(HostOutcome::Judged, stopped);
-                        progress.not_begun();
-                        break;
-                    }
-                }
+            // It was not begun: what was due is still due, and what earlier passes did is still so.
+            Ok(Acted { told, read: None }) => {
+                outcome = begun(&told.begun).err().map_or(HostOutcome::Judged, stopped);
+                break;
+            }
+            Ok(Acted { told, read: Some(after) }) => {
+                progress.take(&act, &told, &read, &after);
+                read = after;
                 if progress.has_failed() || act.steps.is_empty() {
                     break;
                 }
@@ -97,6 +97,15 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     };
     conversation.session.close().await;
     Ok(found)
+}
+
+/// What may be acted on: of what is due now, only what was agreed to. What becomes due by the act itself belongs to it.
+fn selection(settings: &Settings, host: &str, read: &Read) -> Selection {
+    let Some(confirmed) = &settings.confirmed else { return settings.selection.clone() };
+    let mut agreed = confirmed.get(host).cloned().unwrap_or_default();
+    let not_due = read.catalog.resources.iter().zip(&read.judged).filter(|(_, judged)| !judged.is_due());
+    agreed.extend(not_due.map(|(resource, _)| resource.address.to_string()));
+    settings.selection.confirmed(agreed)
 }
 
 fn stopped(stop: Stop) -> HostOutcome {
@@ -180,11 +189,11 @@ impl Conversation<'_> {
         let answer = self.session.exec(exec).await.map_err(unreachable)?;
         let told = ActOutcome::read(act, &frames);
         if told.is_whole {
-            return Ok(Acted { told, read: Some(Self::judged(catalog, &frames)) });
+            return Ok(Acted { told, read: Some(self.judged(catalog, &frames)) });
         }
         match (&told.begun, &answer.end) {
             (Begun::Locked(_) | Begun::Moved(_) | Begun::NoMemory(_), _) => Ok(Acted { told, read: None }),
-            (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline) => {
+            (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline | End::Exit(RUN_IS_GONE)) => {
                 self.come_back(act, catalog, told).await
             }
             (Begun::NotTold, _) => Err(not_told(&answer, "act", deadline)),
@@ -192,7 +201,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// The connection was lost while the act went on. Connects again, waits until the host's lock is free, and looks.
+    /// The connection was lost while the act went on, or the act was killed. Connects again, waits until the host's lock is
+    /// free, and looks.
     async fn come_back(&mut self, act: &Act, catalog: &Arc<Catalog>, told: ActOutcome) -> Result<Acted, Stop> {
         self.events.host_phase(&self.host.name, "reconnect");
         let began = Instant::now();
@@ -221,6 +231,11 @@ impl Conversation<'_> {
                     if may_come || matches!(memory.last, LastRun::Going(_)) {
                         continue;
                     }
+                    if is_ours && matches!(memory.last, LastRun::Unfollowed(_)) {
+                        let script = act::seen_script(act, &self.place, &nonce()?);
+                        // If that does not arrive, the next run says once more how this one ended.
+                        let _ = self.ask(&script, "act").await;
+                    }
                     let told = told.completed(act, memory);
                     let read = (told.begun == Begun::Yes).then_some(read);
                     return Ok(Acted { told, read });
@@ -241,15 +256,25 @@ impl Conversation<'_> {
     }
 }
 
+/// A resource that was acted on.
+struct Tried {
+    /// What was not as declared before it was acted on first.
+    found: Vec<String>,
+    /// How often it was acted on.
+    times: usize,
+}
+
 /// What was done so far, over the passes.
 struct Progress {
     before: Vec<ResourceResult>,
     actions: BTreeMap<usize, Action>,
     /// Commands that ran: none runs twice.
     spent: BTreeSet<usize>,
-    /// What was acted on, with what was found before: due again with the same is a fight.
-    tried: BTreeMap<usize, Vec<String>>,
+    /// What was acted on: due again with what was found before is a fight.
+    tried: BTreeMap<usize, Tried>,
     left_out: BTreeMap<usize, Action>,
+    /// Whether the last act was lost sight of: then what was read before it says nothing any more.
+    is_lost: bool,
 }
 
 impl Progress {
@@ -260,6 +285,7 @@ impl Progress {
             spent: BTreeSet::new(),
             tried: BTreeMap::new(),
             left_out: BTreeMap::new(),
+            is_lost: false,
         }
     }
 
@@ -267,6 +293,7 @@ impl Progress {
     fn compose(
         &mut self,
         settings: &Settings,
+        selection: &Selection,
         conversation: &Conversation<'_>,
         read: &Read,
     ) -> Result<Option<Act>, Stop> {
@@ -281,14 +308,14 @@ impl Progress {
             judged: &read.judged,
             place: &conversation.place,
         };
-        let act = act::compose(situation, &settings.selection, &self.spent, &actor, &nonce()?)
+        let act = act::compose(situation, selection, &self.spent, &actor, &nonce()?)
             .map_err(|error| failed("act", format!("the steps cannot be packed: {error}"), None))?;
         self.left_out = act.left_out;
         Ok(act.act)
     }
 
     /// Takes in how an act went.
-    fn take(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: Option<&Read>) {
+    fn take(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: &Read) {
         for (step, went) in act.steps.iter().zip(&told.steps) {
             for index in &step.resources {
                 let action = match went {
@@ -321,53 +348,51 @@ impl Progress {
                 self.actions.insert(*index, action);
             }
         }
-        if let Some(after) = after {
-            self.find_fights(act, told, before, after);
-        }
+        self.find_fights(act, told, before, after);
     }
 
-    /// A resource that was brought about, and is due again with what was found before, is undone by something.
+    /// A resource that was brought about in this run, and is due again with what was found before, is undone by something.
     fn find_fights(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: &Read) {
-        let found = |read: &Read, index: usize| -> Vec<String> {
-            let attributes = read.judged[index].attributes.iter().filter(|attribute| attribute.verdict.is_wrong());
-            attributes
-                .map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want))
-                .collect()
-        };
         let done =
             act.steps.iter().zip(&told.steps).filter(|(step, went)| **went == StepOutcome::Done && !step.is_refresh);
         let acted: BTreeSet<usize> = done.flat_map(|(step, _)| step.resources.iter().copied()).collect();
-        let again: Vec<usize> = acted
-            .iter()
-            .copied()
-            .filter(|index| after.judged[*index].verdict.is_wrong() && found(before, *index) == found(after, *index))
-            .collect();
-        // What was as declared before this act, and is not any more: something in the act undid it.
-        let undone: Vec<usize> = (0..after.judged.len())
-            .filter(|index| before.judged[*index].verdict == Verdict::InSync && after.judged[*index].verdict.is_wrong())
-            .filter(|index| !after.catalog.resources[*index].is_check && !acted.contains(index))
-            .collect();
-        for index in again.iter().copied() {
-            let twice = self.tried.insert(index, found(after, index)).is_some();
-            let rival = again
+        for index in &acted {
+            let tried =
+                self.tried.entry(*index).or_insert_with(|| Tried { found: deviations(before, *index), times: 0 });
+            tried.times += 1;
+        }
+        let is_again = |(index, tried): (&usize, &Tried)| {
+            // A command runs once: whatever its guard said before, it must be content afterwards.
+            let is_same = is_command(after, *index) || deviations(after, *index) == tried.found;
+            (is_same && after.judged[*index].verdict.is_wrong()).then_some((*index, tried.times))
+        };
+        let again: Vec<(usize, usize)> = self.tried.iter().filter_map(is_again).collect();
+        for (index, times) in again {
+            // What a command did in this very act says nothing of the others in it: it may just have had no effect.
+            let may_fight = !is_command(after, index) || !acted.contains(&index);
+            let rival = acted
                 .iter()
-                .chain(&undone)
-                .chain(&acted)
-                .copied()
-                .find(|other| *other != index && touches_same(after, index, *other));
-            let state = found(after, index).join(", ");
+                .filter(|other| may_fight && **other != index)
+                .filter_map(|other| Some((nearness(after, index, *other)?, *other)))
+                .min_by_key(|(nearness, _)| *nearness)
+                .map(|(_, other)| other);
+            let state = deviations(after, index).join(", ");
             let message = match rival {
                 Some(rival) => {
                     let other = &after.catalog.resources[rival].address;
                     format!("it fights with {other}: afterwards it was again {state}")
                 }
-                None if twice || is_command(after, index) => {
+                None if times > 1 || is_command(after, index) => {
                     format!("it did not have the effect it should: afterwards it was still {state}")
                 }
                 // One more pass may decide it: a package's script may have undone it after our step.
                 None => continue,
             };
             let title = act.steps.iter().find(|step| step.resources.contains(&index)).map(|step| step.title.clone());
+            let title = title.or_else(|| match self.actions.get(&index) {
+                Some(Action::Changed { title }) => Some(title.clone()),
+                _ => None,
+            });
             self.actions.insert(index, Action::Failed { title: title.unwrap_or_default(), message });
         }
     }
@@ -376,13 +401,9 @@ impl Progress {
         self.actions.values().any(|action| matches!(action, Action::Failed { .. } | Action::Lost(_)))
     }
 
-    /// The act was not begun: what was due is still due.
-    fn not_begun(&mut self) {
-        self.actions.clear();
-    }
-
-    /// The act was begun, and nothing of it was told.
+    /// The act was begun, and nothing was read after it.
     fn lose(&mut self, act: &Act) {
+        self.is_lost = true;
         for step in &act.steps {
             for index in &step.resources {
                 self.actions.insert(*index, Action::Lost(step.title.clone()));
@@ -397,6 +418,9 @@ impl Progress {
             .enumerate()
             .map(|(index, mut result)| {
                 result.before = std::mem::take(&mut self.before[index].attributes);
+                if self.is_lost {
+                    forget(&mut result);
+                }
                 result.action = match self.actions.remove(&index) {
                     // It was done, but what was seen afterwards says otherwise.
                     Some(Action::Changed { title }) if result.verdict.is_wrong() => {
@@ -422,18 +446,36 @@ impl Progress {
     }
 }
 
-/// Whether two resources are about the same path, or one lies in the other.
-fn touches_same(read: &Read, one: usize, other: usize) -> bool {
+/// What is not as declared about a resource, in words.
+fn deviations(read: &Read, index: usize) -> Vec<String> {
+    let attributes = read.judged[index].attributes.iter().filter(|attribute| attribute.verdict.is_wrong());
+    attributes.map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want)).collect()
+}
+
+/// An observation is valid until something acts.
+fn forget(result: &mut ResourceResult) {
+    let unknown = || Verdict::Unknown("it was not read again after the act".to_owned());
+    result.verdict = unknown();
+    for attribute in &mut result.attributes {
+        attribute.verdict = unknown();
+        attribute.got.clear();
+        attribute.diff = None;
+    }
+}
+
+/// Whether one resource may undo the other, the likeliest first: it is about the same path; one lies in the other; it is a
+/// command, which may touch anything.
+fn nearness(read: &Read, one: usize, other: usize) -> Option<u8> {
     let path = |index: usize| {
         let resource = &read.catalog.resources[index];
         resource.kind.path(resource).or_else(|| resource.kind.edits(resource))
     };
+    let is_in = |inner: &str, outer: &str| inner.starts_with(&format!("{outer}/"));
     match (path(one), path(other)) {
-        (Some(one), Some(other)) => {
-            one == other || other.starts_with(&format!("{one}/")) || one.starts_with(&format!("{other}/"))
-        }
-        // A command, a package, a service may touch anything.
-        _ => is_command(read, other),
+        (Some(one), Some(other)) if one == other => Some(0),
+        (Some(one), Some(other)) if is_in(one, other) || is_in(other, one) => Some(1),
+        (Some(_), Some(_)) => None,
+        _ => (is_command(read, one) || is_command(read, other)).then_some(2),
     }
 }
 

@@ -12,6 +12,7 @@ mod run;
 pub mod runtime;
 mod verify;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -50,11 +51,16 @@ pub struct Settings {
     pub revision: Revision,
     /// What may be acted on.
     pub selection: Selection,
+    /// By host, what somebody saw in a plan and agreed to; `apply` begins with nothing else.
+    pub confirmed: Option<Arc<Confirmed>>,
     /// Whether an older commit may replace a newer one.
     pub older: bool,
     /// Set from outside when the run shall end.
     pub interrupt: Interrupt,
 }
+
+/// The addresses that a plan showed, by host.
+pub type Confirmed = BTreeMap<String, BTreeSet<String>>;
 
 /// The commit that is applied, and how another one relates to it.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! Reads JUnit files back with a parser and holds them against what consumers ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use quick_xml::Reader;
 

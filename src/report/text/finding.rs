@@ -92,9 +92,9 @@ pub(super) fn word_of(verb: Verb, resource: &ResourceResult) -> (&'static str, T
 fn planned_word(resource: &ResourceResult) -> (&'static str, Tone) {
     match wrong_state(&resource.attributes) {
         Some(state) if state.want == "absent" => ("remove", Tone::Bad),
+        // What has no state of its own is something to be done.
+        Some(state) if state.want != "present" => ("run", Tone::Change),
         Some(_) => ("create", Tone::Good),
-        // A command has no state of its own: that it is due means that it runs.
-        None if resource.address.kind == "command" => ("run", Tone::Change),
         None => ("change", Tone::Change),
     }
 }
@@ -242,7 +242,7 @@ fn differences(attributes: &[AttributeResult], style: Style, options: &Options) 
     for attribute in attributes.iter().filter(|attribute| attribute.name != "state") {
         let name = clean::line(&attribute.name).into_owned();
         match (&attribute.diff, &attribute.verdict) {
-            (Some(diff), verdict) if verdict.is_wrong() && !options.no_diffs => {
+            (Some(diff), verdict) if (verdict.is_wrong() || is_created) && !options.no_diffs => {
                 if !is_created {
                     diffs.push(Remark::Attribute { name, text: "differs".to_owned() });
                 }

@@ -167,6 +167,8 @@ pub(super) fn without_commands(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::sample;
     use super::*;
     use crate::resource::result::{Action, Verb};

@@ -1,0 +1,180 @@
+//! What a host remembers: pending or drifted, older commits, orphans, tags. On this machine's own shell.
+
+mod common;
+
+use std::process::Command;
+
+use common::{Project, wrong};
+
+fn verdicts(project: &Project, arguments: &[&str]) -> Vec<(String, String)> {
+    let report = serde_json::from_str::<serde_json::Value>(&project.run(arguments).stdout).unwrap();
+    let resources = report["hosts"][0]["resources"].as_array().unwrap().clone();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    resources.iter().map(|resource| (text(&resource["address"]), text(&resource["verdict"]))).collect()
+}
+
+fn file(project: &Project, name: &str, content: &str) -> String {
+    format!("  - file: {}\n    content: \"{content}\\n\"\n", project.path(name).display())
+}
+
+fn git(project: &Project, arguments: &[&str]) -> String {
+    let out = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(project.path("."))
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+#[test]
+fn what_moved_is_told_apart() {
+    let project = Project::local("");
+    let declare =
+        |content: &str| project.write("roles/x/role.yml", &format!("resources:\n{}", file(&project, "f", content)));
+    let verdict = || verdicts(&project, &["verify", "--report", "json"])[0].1.clone();
+    declare("one");
+    assert_eq!(verdict(), "pending", "never applied");
+    project.run(&["apply", "--yes"]).code(0);
+    assert_eq!(verdict(), "in_sync");
+    declare("two");
+    assert_eq!(verdict(), "pending", "the declaration moved");
+    declare("one");
+    project.write("f", "three\n");
+    assert_eq!(verdict(), "drifted", "the host moved");
+    project.run(&["plan"]).code(1).says(&["the host has moved since it was applied"]);
+}
+
+#[test]
+fn what_is_as_declared_already_is_remembered_from_the_first_apply_on() {
+    let project = Project::local("");
+    project.write("f", "one\n");
+    project.write("roles/x/role.yml", &format!("resources:\n{}", file(&project, "f", "one")));
+    project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
+    project.write("f", "by hand\n");
+    assert_eq!(verdicts(&project, &["verify", "--report", "json"])[0].1, "drifted");
+}
+
+#[test]
+fn an_older_or_unknown_commit_does_not_revert_a_newer_one() {
+    let project = Project::local("");
+    project.write(".gitignore", "f\nmemory\n");
+    let declare = |content: &str| {
+        project.write("roles/x/role.yml", &format!("resources:\n{}", file(&project, "f", content)));
+        git(&project, &["add", "-A"]);
+        git(&project, &["commit", "-qm", content]);
+        git(&project, &["rev-parse", "HEAD"])
+    };
+    git(&project, &["init", "-q", "-b", "main"]);
+    let one = declare("one");
+    project.run(&["apply", "--yes"]).code(0);
+    let two = declare("two");
+    project.run(&["apply", "--yes"]).code(0);
+    assert!(project.read("memory/test/here/record").contains(&two));
+
+    git(&project, &["checkout", "-q", &one]);
+    project.run(&["plan"]).code(1).says(&["newer than this checkout"]);
+    project.run(&["apply", "--yes"]).code(1).says(&["this checkout is older", "--older"]);
+    assert_eq!(project.read("f"), "two\n");
+
+    git(&project, &["checkout", "-q", "--orphan", "other"]);
+    declare("other");
+    project.run(&["apply", "--yes"]).code(1).says(&["this checkout does not know it", "--older"]);
+    assert_eq!(project.read("f"), "two\n");
+    project.run(&["apply", "--yes", "--older"]).code(0);
+    assert_eq!(project.read("f"), "other\n");
+}
+
+#[test]
+fn what_no_role_declares_any_more_is_named() {
+    let project = Project::local("");
+    project.write("roles/x/role.yml", &format!("resources:\n{}{}", file(&project, "f", "f"), file(&project, "g", "g")));
+    project.run(&["apply", "--yes"]).code(0);
+    project.write("roles/x/role.yml", &format!("resources:\n{}", file(&project, "f", "f")));
+    project.run(&["verify"]).code(0).says(&["declared no more", "/g"]);
+}
+
+#[test]
+fn tags_narrow_acting_and_never_observing() {
+    let project = Project::local("");
+    let (f, g) = (file(&project, "f", "f"), file(&project, "g", "g"));
+    project.write("roles/x/role.yml", &format!("resources:\n{f}    tags: [web]\n{g}"));
+    project.run(&["apply", "--yes", "--tags", "web", "--report", "json=r.json"]).code(1);
+    assert!(project.path("f").exists() && !project.path("g").exists());
+    assert_eq!(wrong(&project.read("r.json")).len(), 1, "what was not selected is still in the report");
+    let only = format!("file:{}", project.path("g").display());
+    project.run(&["apply", "--yes", "--only", &only]).code(0);
+    assert!(project.path("g").exists());
+}
+
+#[test]
+fn a_command_runs_once_for_each_state_of_what_it_watches() {
+    let project = Project::local("");
+    let log = project.path("log");
+    let declare = |content: &str| {
+        let watched = project.path("f");
+        let command = format!(
+            "  - command: note\n    run: echo ran >>{}\n    on_change: [{}]\n",
+            log.display(),
+            watched.display()
+        );
+        project.write("roles/x/role.yml", &format!("resources:\n{}{command}", file(&project, "f", content)));
+    };
+    let runs = || std::fs::read_to_string(&log).unwrap_or_default().lines().count();
+    declare("one");
+    project.run(&["apply", "--yes"]).code(0);
+    project.run(&["apply", "--yes"]).code(0);
+    assert_eq!(runs(), 1);
+    declare("two");
+    project.run(&["apply", "--yes"]).code(0);
+    assert_eq!(runs(), 2);
+    project.write("f", "by hand\n");
+    project.run(&["verify"]).code(1).says(&["command:note"]);
+    project.run(&["apply", "--yes"]).code(0);
+    project.run(&["verify"]).code(0);
+}
+
+#[test]
+fn two_that_fight_are_named() {
+    let project = Project::local("");
+    let path = project.path("f");
+    let command =
+        format!("  - command: undo\n    run: echo theirs >{0}\n    unless: grep -q theirs {0}\n", path.display());
+    project.write("roles/x/role.yml", &format!("resources:\n{}{command}", file(&project, "f", "ours")));
+    project.run(&["apply", "--yes"]).code(1).says(&["x/command:undo", "it fights with x/file:"]);
+}
+
+#[test]
+fn a_command_whose_guard_stays_due_did_not_have_its_effect() {
+    let project = Project::local("  - command: nothing\n    run: \"true\"\n    unless: \"false\"\n");
+    project.run(&["apply", "--yes"]).code(1).says(&["did not have the effect"]);
+}
+
+#[test]
+fn what_always_runs_is_said_and_never_verified() {
+    let project = Project::local("");
+    let log = project.path("log");
+    project.write(
+        "roles/x/role.yml",
+        &format!("resources:\n  - command: echo ran >>{}\n    always: true\n", log.display()),
+    );
+    project.run(&["verify", "-v"]).code(0).says(&["not observable"]);
+    assert!(!log.exists());
+    project.run(&["apply", "--yes"]).code(0);
+    assert_eq!(project.read("log"), "ran\n");
+}
+
+#[test]
+fn a_check_may_take_its_time() {
+    let project = Project::local("");
+    let flag = project.path("flag");
+    project.write("roles/x/role.yml", "resources: []\n");
+    project.write(
+        "roles/x/spec.yml",
+        &format!("checks:\n  - command: test -e {}\n    exit_status: 0\n    within: 20s\n", flag.display()),
+    );
+    let mut run = project.start(&["verify"]);
+    std::fs::write(&flag, "").unwrap();
+    assert!(run.wait().unwrap().success());
+}
