@@ -26,6 +26,10 @@ fn what_people_type_is_understood() {
         "hosts --limit group:web --limit !web003",
         "show web001 nginx/file:/etc/x --set nginx.workers=4",
         "explain file",
+        "secret init shop --recipient age1x --passphrase",
+        "secret add shop/db --replace",
+        "secret check --identity key",
+        "secret uses",
         "init servers",
         "demo",
     ] {
@@ -48,6 +52,9 @@ fn what_makes_no_sense_is_refused() {
         "plan --color sometimes",
         "verify --restart x",
         "plan --yes",
+        "secret",
+        "secret add",
+        "secret add shop/db hunter2",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }
