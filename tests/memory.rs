@@ -43,7 +43,7 @@ fn what_moved_is_told_apart() {
     declare("one");
     project.write("f", "three\n");
     assert_eq!(verdict(), "drifted", "the host moved");
-    project.run(&["plan"]).code(1).says(&["the host has moved since it was applied"]);
+    project.run(&["plan"]).code(1).says(&["changed on the host since it was applied"]);
 }
 
 #[test]

@@ -49,17 +49,18 @@ impl Selection {
         matches(&self.restart, resource)
     }
 
-    /// The patterns among those typed (`--only` and `--restart`) that name none of these resources.
-    pub fn unmatched<'a>(&self, resources: impl Iterator<Item = &'a Resource> + Clone) -> Vec<String> {
-        let names_none = |matcher: &&GlobMatcher| {
-            !resources.clone().any(|resource| matches(std::slice::from_ref(*matcher), resource))
-        };
-        self.only
-            .iter()
-            .chain(&self.restart)
-            .filter(names_none)
-            .map(|matcher| matcher.glob().glob().to_owned())
-            .collect()
+    /// What was typed and selects none of these resources: the flag and its value.
+    pub fn unmatched(&self, resources: &[Resource]) -> Vec<(&'static str, String)> {
+        // A check is not acted on, so there is nothing in it to select.
+        let acting = || resources.iter().filter(|resource| !resource.is_check);
+        let tags = self.tags.iter().filter(|tag| !acting().any(|resource| resource.tags.contains(tag)));
+        let mut none: Vec<_> = tags.map(|tag| ("--tags", tag.clone())).collect();
+        for (flag, matchers) in [("--only", &self.only), ("--restart", &self.restart)] {
+            let of_none =
+                |matcher: &&GlobMatcher| !acting().any(|resource| matches(std::slice::from_ref(*matcher), resource));
+            none.extend(matchers.iter().filter(of_none).map(|matcher| (flag, matcher.glob().glob().to_owned())));
+        }
+        none
     }
 }
 

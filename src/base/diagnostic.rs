@@ -59,9 +59,14 @@ impl Diagnostic {
     }
 
     /// An error about a name that is not known: `unknown role nginxx`, with the nearest known name as the hint, or all
-    /// names when none is near and there are few.
+    /// names when none is near and there are few. The name stands before the owner that `what` may have: `key of a role`
+    /// gives ``unknown key `parms` of a role``.
     pub fn unknown<'a>(span: &Span, what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let found = Self::error(span, format!("unknown {what} `{name}`"));
+        let message = match what.split_once(" of ") {
+            Some((what, owner)) => format!("unknown {what} `{name}` of {owner}"),
+            None => format!("unknown {what} `{name}`"),
+        };
+        let found = Self::error(span, message);
         match nearest::hint(name, known) {
             Some(hint) => found.hint(hint),
             None => found,

@@ -488,13 +488,13 @@ error: a range must go upwards
     #[test]
     fn mistakes() {
         for (text, complaint) in [
-            ("group: {}", "unknown key of the inventory `group` @ I:1:1 = did you mean `groups`?"),
+            ("group: {}", "unknown key `group` of the inventory @ I:1:1 = did you mean `groups`?"),
             ("groups: [web]", "`groups` must be a map, not a list @ I:1:9 = write `key: value` lines"),
             (
                 "groups: {all: {}}",
                 "`all` cannot be the name of a group: it means every host @ I:1:10 = connection settings for every host go into `defaults`",
             ),
-            ("groups: {web: {host: [a]}}", "unknown key of a group `host` @ I:1:16 = did you mean `hosts`?"),
+            ("groups: {web: {host: [a]}}", "unknown key `host` of a group @ I:1:16 = did you mean `hosts`?"),
             (
                 "groups: {web: {hosts: web1}}",
                 "`hosts` must be a list or a map, not text @ I:1:23 = write `hosts: [\"web1\"]`",
@@ -507,7 +507,7 @@ error: a range must go upwards
                 "groups: {web: {hosts: [a b]}}",
                 "`a b` cannot be the name of a host @ I:1:24 = letters, digits, `.`, `-`, `_` and `:`; not `all`; a port goes into `port`, an address into `address`",
             ),
-            ("groups: {web: {hosts: {a: {prot: 22}}}}", "unknown key of a host `prot` @ I:1:28 = did you mean `port`?"),
+            ("groups: {web: {hosts: {a: {prot: 22}}}}", "unknown key `prot` of a host @ I:1:28 = did you mean `port`?"),
             ("groups: {web: {groups: [wbe]}}", "unknown group `wbe` @ I:1:25 = did you mean `web`?"),
             (
                 "groups: {a: {}, w: {all_of: [a]}}",

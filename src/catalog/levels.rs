@@ -553,7 +553,7 @@ error: `port` of h is given twice, differently
         for (vars, complaint) in [
             ("ngnix: {workers: 1}", "unknown role instance `ngnix` @ I:1:62 = did you mean `nginx`?"),
             ("app: {port: 1}", "unknown role instance `app` @ I:1:62 = known: base, nginx, shop"),
-            ("nginx: {wrokers: 1}", "unknown parameter of role nginx `wrokers` @ I:1:70 = did you mean `workers`?"),
+            ("nginx: {wrokers: 1}", "unknown parameter `wrokers` of role nginx @ I:1:70 = did you mean `workers`?"),
             (
                 "nginx: {user: x}",
                 "`user` is computed by role nginx and cannot be given @ I:1:70 = give the parameters it is computed from, or make it a parameter",
@@ -567,7 +567,7 @@ error: `port` of h is given twice, differently
             ("ngnix.workers=1", "unknown role instance `ngnix` @ --set:1:1 = did you mean `nginx`?".to_owned()),
             (
                 "nginx.wrkers=1",
-                "unknown parameter of role nginx `wrkers` @ --set:1:7 = did you mean `workers`?".to_owned(),
+                "unknown parameter `wrkers` of role nginx @ --set:1:7 = did you mean `workers`?".to_owned(),
             ),
             ("nginx", format!("`nginx` does not give a value @ --set:1:1 = {set}")),
             ("=", format!("`=` does not give a value @ --set:1:1 = {set}")),

@@ -63,7 +63,12 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn project(&self, options: &LoadOptions<'_>, found: &mut Diagnostics) -> Option<Project> {
-        let settings = self.required(settings::FILE, found).and_then(|(_, node)| settings::read(&node, found));
+        let settings = self.required(settings::FILE, found);
+        if settings.is_none() && !self.exists(settings::FILE) {
+            // This is no project: nothing else about the folder is of interest.
+            return None;
+        }
+        let settings = settings.and_then(|(_, node)| settings::read(&node, found));
         let inventory = self.required(inventory::FILE, found);
         let names = self.role_names(found);
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -510,13 +515,7 @@ mod tests {
         let here = root.path().display();
         let (project, found) = load_folder(root.path(), &[]);
         assert!(project.is_none());
-        assert_eq!(
-            brief(&found.render()),
-            [
-                format!("there is no snowmelt.yml in {here} = {init}"),
-                format!("there is no inventory.yml in {here} = {init}"),
-            ]
-        );
+        assert_eq!(brief(&found.render()), [format!("there is no snowmelt.yml in {here} = {init}")]);
         let root = folder(&[SETTINGS, ("roles/a/files/x", ""), ("roles/b c/role.yml", "")]);
         let put = |path: &str, bytes: &[u8]| {
             let path = root.path().join(path);

@@ -129,11 +129,6 @@ pub(crate) fn of_role(resolver: &Resolver, role: &Role) -> Diagnostics {
     }
     let Some(engine) = resolver.engines.get(role.name.as_str()) else { return out };
     let scope = lets::bind(engine, role, scope, true, &mut out);
-    for mistake in
-        engine.template_list().filter_map(|name| engine.template_mistake(name, &Span::start_of(&role.source)))
-    {
-        out.push(mistake);
-    }
     let specs =
         role.spec.iter().chain(resolver.project.specs.get(&role.name)).map(|spec| (spec.checks.as_slice(), true));
     for (nodes, is_spec) in [(role.resources.as_slice(), false)].into_iter().chain(specs) {
@@ -141,6 +136,15 @@ pub(crate) fn of_role(resolver: &Resolver, role: &Role) -> Diagnostics {
         builder.entries(nodes, &Arc::clone(&scope));
         super::link::mistakes(&builder.drafts, &mut builder.mistakes);
         out.extend(builder.mistakes);
+    }
+    for mut mistake in
+        engine.template_list().filter_map(|name| engine.template_mistake(name, &Span::start_of(&role.source)))
+    {
+        // Who renders it has been found to be wrong already, and is named there.
+        if !out.iter().any(|known| known.span == mistake.span) {
+            mistake.related.clear();
+            out.push(mistake);
+        }
     }
     out
 }

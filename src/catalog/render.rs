@@ -335,6 +335,10 @@ fn message(error: &Error, span: &Span, code: &str, scope: &Arc<Scope>) -> Diagno
         ErrorKind::SyntaxError if code.trim() == "=" => {
             Diagnostic::error(span, format!("syntax error: {detail}")).hint("compare with `==`")
         }
+        ErrorKind::SyntaxError if detail.starts_with("unexpected end of input, expected end of block") => {
+            Diagnostic::error(span, "syntax error: a block is not closed")
+                .hint("close each `{% if %}` with `{% endif %}`, each `{% for %}` with `{% endfor %}`")
+        }
         ErrorKind::SyntaxError => Diagnostic::error(span, format!("syntax error: {detail}")),
         ErrorKind::UnknownMethod => Diagnostic::error(span, format!("unknown method: {detail}"))
             .hint("values have no methods; use a filter, such as `x | items`"),
@@ -485,7 +489,7 @@ mod tests {
             ),
             (
                 "{% if port %}",
-                "error: syntax error: unexpected end of input, expected end of block\n --> roles/r/templates/t:1:12\n  |\n1 | {% if port %}\n  |            ^^\n ::: roles/r/role.yml:1:4\n  |\n1 | a: t\n  |    ^ rendered from here\n",
+                "error: syntax error: a block is not closed\n --> roles/r/templates/t:1:12\n  |\n1 | {% if port %}\n  |            ^^\n ::: roles/r/role.yml:1:4\n  |\n1 | a: t\n  |    ^ rendered from here\n  = close each `{% if %}` with `{% endif %}`, each `{% for %}` with `{% endfor %}`\n",
             ),
             (
                 "{{ vhost }}",

@@ -4,6 +4,7 @@
 //! file and contacts no host. What only reads code, before anything has a value, is in [`super::needs`].
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use indexmap::IndexMap;
@@ -30,7 +31,7 @@ use crate::base::span::Span;
 use crate::base::value::Value;
 use crate::kinds;
 use crate::resource::facts::{OsFamily, PATHS};
-use crate::resource::{Facts, Kind};
+use crate::resource::{Facts, Kind, Resource};
 
 /// Gives the secret with a name (`scope/name`), or says why it cannot.
 pub type SecretProvider = dyn Fn(&str) -> Result<Secret, NoSecret> + Send + Sync;
@@ -68,7 +69,7 @@ pub(crate) struct Parameter {
 /// What one run over a host gave.
 pub(crate) struct Run {
     pub(crate) roles: Vec<RoleUse>,
-    pub(crate) resources: Vec<crate::resource::Resource>,
+    pub(crate) resources: Vec<Resource>,
     pub(crate) mistakes: Diagnostics,
     pub(crate) incomplete: bool,
 }
@@ -146,6 +147,40 @@ impl Resolver {
         for mistake in of_hosts.iter().flatten() {
             if !all.iter().any(|known| known != mistake && overlap(known.span.as_ref(), mistake.span.as_ref())) {
                 all.push(mistake.clone());
+            }
+        }
+        all
+    }
+
+    /// Shows everything that these hosts declare, as far as it can be known without contacting them, a few at a time. False if
+    /// more than that may be declared, depending on facts.
+    pub fn foresee(&self, hosts: &[usize], mut show: impl FnMut(&[Resource])) -> bool {
+        let mut is_all = true;
+        for host in hosts.iter().map(|host| &self.project.hosts[*host]) {
+            let views: Vec<View<'_>> = match self.fact_needs(host) {
+                None => vec![View::Nothing],
+                Some(_) => self.families(host).into_iter().map(View::Assumed).collect(),
+            };
+            for view in views {
+                let run = self.run(host, view);
+                show(&run.resources);
+                is_all &= !run.incomplete;
+            }
+        }
+        is_all
+    }
+
+    /// The mistakes in those roles and specs whose files were read without any: what else is wrong with a project that was
+    /// loaded with the mistakes `known`.
+    pub fn check_others(&self, known: &Diagnostics) -> Diagnostics {
+        let is_in = |span: &Span, role: &str| {
+            let path = span.path();
+            path.starts_with(format!("roles/{role}")) || path == Path::new(&format!("specs/{role}.yml"))
+        };
+        let mut all = Diagnostics::new();
+        for role in self.project.roles.values() {
+            if !known.iter().filter_map(|mistake| mistake.span.as_ref()).any(|span| is_in(span, &role.name)) {
+                all.extend(needs::of_role(self, role));
             }
         }
         all
@@ -271,7 +306,19 @@ impl Resolver {
                 origins.truncate(1);
             }
             let value = match params::layered(param, given) {
-                Some(node) => typing.param(param, &node, out),
+                Some(node) => {
+                    let mut mistakes = Diagnostics::new();
+                    let value = typing.param(param, &node, &mut mistakes);
+                    // Who gives a value in the inventory may never have seen the role.
+                    for mistake in &mistakes {
+                        let what = format!("`{name}` of role {} is declared here", role.name);
+                        out.push(match mistake.related.is_empty() && !given.is_empty() {
+                            true => mistake.clone().related(&param.span, what),
+                            false => mistake.clone(),
+                        });
+                    }
+                    value
+                }
                 None if param.optional => Some(Value::Null),
                 None => {
                     let shape = param.shape.name();

@@ -339,7 +339,7 @@ resources:
         assert_eq!(
             found,
             "\
-error: unknown key of a role `resorces`
+error: unknown key `resorces` of a role
  --> roles/web/role.yml:2:1
   |
 2 | resorces: []
@@ -432,7 +432,7 @@ error: `port` is a parameter and computed in `let`
             ),
             (
                 "params: {a: {type: int, defualt: 1}}",
-                "unknown key of a parameter `defualt` @ P:1:25 = did you mean `default`?",
+                "unknown key `defualt` of a parameter @ P:1:25 = did you mean `default`?",
             ),
             ("params: {a: {type: int, of: string}}", "`of` means nothing for type int @ P:1:25 = it is for list, map"),
             (
@@ -472,7 +472,7 @@ error: `port` is a parameter and computed in `let`
             ("let: [a]", "`let` must be a map, not a list @ P:1:6 = write `key: value` lines"),
             (
                 "facts: {v: {cmd: x}}",
-                "unknown key of a fact `cmd` @ P:1:13 = known: command, max, min, pattern, type, values",
+                "unknown key `cmd` of a fact @ P:1:13 = known: command, max, min, pattern, type, values",
             ),
             (
                 "facts: {v: {command: x, type: list}}",

@@ -51,7 +51,7 @@ mod tests {
                 "an entry of `checks` must be a map, not text @ specs/app.yml:2:5 = for example `- package: nginx`",
                 "the variable `port` hides another value of this name @ specs/app.yml:3:11 = choose another name for the variable",
                 "a spec's file ends in .yml @ specs/base.yaml:1:1 = rename it to base.yml",
-                "unknown key of a spec `check` @ specs/nginx.yml:1:1 = did you mean `checks`?",
+                "unknown key `check` of a spec @ specs/nginx.yml:1:1 = did you mean `checks`?",
                 "a spec for the unknown role `ngnix` @ specs/ngnix.yml:1:1 = did you mean `nginx`?",
             ]
         );

@@ -558,7 +558,7 @@ fn every_mistake_in_a_role_has_its_place_and_a_hint() {
         ("  - pakage: x\n", format!("unknown kind `pakage`{} = did you mean `package`?", at(5, 5))),
         (
             "  - file: /a\n    ownr: x\n",
-            format!("unknown attribute of file `ownr`{} = did you mean `owner`?", at(6, 5)),
+            format!("unknown attribute `ownr` of file{} = did you mean `owner`?", at(6, 5)),
         ),
         (
             "  - file: /a\n    mode: 0644\n",
@@ -568,7 +568,7 @@ fn every_mistake_in_a_role_has_its_place_and_a_hint() {
         ("  - file: /a\n    template: t.j\n", format!("unknown template `t.j`{} = did you mean `t.j2`?", at(6, 15))),
         (
             "  - file: /a\n    source: e/x\n",
-            format!("unknown file of the role `e/x`{} = did you mean `d/x`?", at(6, 13)),
+            format!("unknown file `e/x` of the role{} = did you mean `d/x`?", at(6, 13)),
         ),
         ("  - file: /a\n    source: d\n", format!("this is a folder, and a file is expected{}", at(6, 13))),
         (
@@ -859,7 +859,7 @@ resources:
         ("m: {k: {x: 1, zzz: 2}}", format!("unknown key `zzz`{} = known: x, y", at(25))),
         ("w: many", format!("`many` does not match the pattern `auto|[0-9]+`{}", at(14))),
         ("w: 4auto", format!("`4auto` does not match the pattern `auto|[0-9]+`{}", at(14))),
-        ("f: tt", format!("unknown file of the role `tt`{} = did you mean `t`?", at(14))),
+        ("f: tt", format!("unknown file `tt` of the role{} = did you mean `t`?", at(14))),
         (
             "s: {secret: a/b}",
             format!("this parameter does not take a secret{} = declare it with `type: secret` in the role", at(14)),

@@ -78,7 +78,8 @@ pub fn parse_range(source: &Arc<Source>, range: Range<usize>) -> Result<Node, Di
             .hint(format!("at most {} MiB of YAML are read", MAX_BYTES / 1024 / 1024))));
     }
     if let Some(at) = text.find('\0') {
-        return Err(one(Diagnostic::error(&Span::new(source, base + at, base + at + 1), "a NUL byte in a text file")));
+        let found = Diagnostic::error(&Span::new(source, base + at, base + at + 1), "a NUL byte in a text file");
+        return Err(one(found.hint("remove it; binary files belong in files/")));
     }
     match reading::read(text, DuplicateKeyPolicy::Error) {
         Ok(raw) => {
@@ -386,6 +387,8 @@ error: expected a map, found a list
             ("a: !!int \"5\"\n", "tags (`!!int`, `!!null`) have no meaning here", "1:10"),
             ("a: !!bool x\n", "tags (`!name`) have no meaning here", "1:11"),
             ("a: *.conf\n", "an alias (`*name`) of something that is not there", "1:4"),
+            ("a: x\0y\n", "a NUL byte in a text file", "1:5"),
+            ("a:\n  - b: 1\n   c: 2\n", "this line is indented like none above it", "3:4"),
             ("a: &r [*r]\n", "an alias inside of what it stands for", "1:8"),
             ("a: @x\n", "text cannot begin with this character", "1:4"),
             ("a: `x`\n", "text cannot begin with this character", "1:4"),
@@ -396,8 +399,6 @@ error: expected a map, found a list
             assert!(found.starts_with(&format!("error: {message}\n --> a.yml:{place}\n")), "{text:?}\n{found}");
             assert!(found.contains("\n  = "), "no hint: {text:?}\n{found}");
         }
-        let nul = parsed("a: x\0y\n").unwrap_err();
-        assert!(nul.starts_with("error: a NUL byte in a text file\n --> a.yml:1:5\n"), "{nul}");
     }
 
     #[test]
@@ -441,7 +442,7 @@ error: expected a map, found a list
                 "`hosts` must be a list, not a map",
                 "the name must be text, not nothing",
                 "`become` must be a boolean",
-                "unknown key of a thing `list`",
+                "unknown key `list` of a thing",
             ]
         );
     }

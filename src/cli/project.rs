@@ -1,5 +1,6 @@
 //! From arguments to a loaded project, and to what the flows are told.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::revision;
 use crate::act::Selection;
 use crate::base::clean;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::base::nearest;
 use crate::catalog::Resolver;
 use crate::catalog::load::{self, LoadOptions};
 use crate::catalog::model::Project;
@@ -65,13 +67,17 @@ pub(super) fn load(global: &Global, set: &Set, screen: &Screen) -> Result<Loaded
 /// Loads the project in this folder.
 pub(super) fn load_from(root: &Path, sets: &[String], screen: &Screen) -> Result<Project, Failure> {
     let home = home();
-    let (project, found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
+    let (project, mut found) = load::load(root, &LoadOptions { home: home.as_deref(), sets });
     match project {
         Some(project) if !found.has_errors() => {
             screen.print_error(&found.render());
             Ok(project)
         }
-        _ => Err(Failure::from(found)),
+        Some(project) => {
+            found.extend(Resolver::new(Arc::new(project)).check_others(&found));
+            Err(Failure::from(found))
+        }
+        None => Err(Failure::from(found)),
     }
 }
 
@@ -92,6 +98,7 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
     };
     let settings = defaults(&root, project, hosts, &global.identity, screen);
     check(&settings, screen)?;
+    check_selection(&selection, &settings)?;
     Ok(Settings {
         parallel: usize::from(asked.pace.parallel),
         deadline: asked.pace.timeout.min(READ_DEADLINE),
@@ -111,6 +118,34 @@ fn check(settings: &Settings, screen: &Screen) -> Result<(), Failure> {
     }
     screen.print_error(&found.render());
     Ok(())
+}
+
+/// A selection that selects nothing is a slip of the pen, and a run that does nothing because of it must not look like one
+/// that had nothing to do. Where it depends on facts what is declared, it cannot be told here.
+fn check_selection(selection: &Selection, settings: &Settings) -> Result<(), Failure> {
+    let mut unmatched = selection.unmatched(&[]);
+    if unmatched.is_empty() {
+        return Ok(());
+    }
+    let (mut tags, mut addresses, mut local) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let is_all = settings.resolver.foresee(&settings.hosts, |resources| {
+        let here = selection.unmatched(resources);
+        unmatched.retain(|one| here.contains(one));
+        for resource in resources.iter().filter(|resource| !resource.is_check) {
+            tags.extend(resource.tags.iter().cloned());
+            addresses.insert(resource.address.to_string());
+            local.insert(resource.address.local());
+        }
+    });
+    let Some((flag, text)) = unmatched.first().filter(|_| is_all) else { return Ok(()) };
+    let known = match text.split(':').next() {
+        _ if *flag == "--tags" => &tags,
+        Some(kind) if kind.contains('/') => &addresses,
+        _ => &local,
+    };
+    let hint = nearest::hint(text, known.iter().map(String::as_str));
+    let hint = hint.unwrap_or_else(|| "`snowmelt show HOST` lists what is declared".to_owned());
+    Err(Failure::new(format!("nothing declared for these hosts is selected by `{flag} {text}`"), hint))
 }
 
 /// What the flows are told where no argument says anything else.

@@ -130,15 +130,20 @@ impl Command {
         let shown = clean::shorten(&shown, 400).replace('\n', "; ");
         let said_it = if shown.is_empty() { "and said nothing".to_owned() } else { format!("and said: {shown}") };
         match &self.elevation {
-            Elevation::Stay => Failure::new(
-                Phase::Execute,
-                format!("the login shell ended with {status} before the program began, {said_it}"),
-            )
-            .hint("look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given")
-            .into(),
+            Elevation::Stay => {
+                let hint = match status {
+                    "exit status 127" => "the host must have a `sh` that the account's login shell finds",
+                    _ => {
+                        "look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given"
+                    }
+                };
+                let message = format!("the login shell ended with {status} before the program began, {said_it}");
+                Failure::new(Phase::Execute, message).hint(hint).into()
+            }
             Elevation::Become { method, user } => {
                 let tool = tool(*method);
-                let failure = Failure::new(Phase::Become, format!("{tool} did not make us {user} ({status}), {said_it}"));
+                let failure =
+                    Failure::new(Phase::Become, format!("{tool} did not make us {user} ({status}), {said_it}"));
                 let has = |text: &str| said.contains(text);
                 let password = if has("incorrect password") || has("Authentication failure") {
                     Password::Wrong

@@ -138,12 +138,16 @@ pub(crate) async fn hold(
     let end = if output.dropped > 0 { End::TooMuch } else { end };
     match errors.finish() {
         Ok(stderr) => Ok(Answer { stdout: output.kept, stderr, end }),
-        Err(stderr) => match end {
-            End::Exit(status) => Err(command.refused(&format!("exit status {status}"), &stderr)),
-            End::Signal(name) => Err(command.refused(&format!("signal {}", clean::line(&name)), &stderr)),
-            // The mark may have been on its way.
-            end => Ok(Answer { stdout: output.kept, stderr, end }),
-        },
+        Err(stderr) => {
+            // nologin and its like explain themselves on standard output.
+            let said = if stderr.trim_ascii().is_empty() { &output.kept } else { &stderr };
+            match end {
+                End::Exit(status) => Err(command.refused(&format!("exit status {status}"), said)),
+                End::Signal(name) => Err(command.refused(&format!("signal {}", clean::line(&name)), said)),
+                // The mark may have been on its way.
+                end => Ok(Answer { stdout: output.kept, stderr, end }),
+            }
+        }
     }
 }
 
@@ -327,6 +331,9 @@ mod tests {
         let noise = || Event::Err(Bytes::from_static(b"This account is currently not available.\n"));
         let failure = run(10, |_| vec![noise(), Event::Ended(End::Exit(1)), Event::Closed(None)]).unwrap_err();
         assert!(failure.before_anything_ran && failure.message.contains("not available"), "{failure:?}");
+        let aloud = || out("not available\n");
+        let failure = run(100, |_| vec![aloud(), Event::Ended(End::Exit(1)), Event::Closed(None)]).unwrap_err();
+        assert!(failure.message.contains("not available"), "{failure:?}");
         let answer = run(10, |_| vec![noise(), Event::Closed(Some("reset".into()))]).unwrap();
         assert_eq!(answer.end, End::Lost("reset".into()), "the mark may have been on its way");
     }

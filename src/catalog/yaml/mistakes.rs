@@ -87,6 +87,11 @@ fn parser_wording(error: &Error) -> (String, Option<String>) {
             "not indented like the lines around it, or text behind a value",
             "check the indentation; quote text that begins with `{`, `[` or a quote",
         ),
+        (
+            "did not find expected '-' indicator",
+            "this line is indented like none above it",
+            "keys of one entry stand below each other",
+        ),
         ("block sequence entries are not allowed", "a list item where none can stand", "put `- ` on a line of its own"),
         ("recursion limit", "nested too deeply", "at most 32 levels are read"),
         ("unexpected character", "text cannot begin with this character", "quote it"),

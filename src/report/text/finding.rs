@@ -80,6 +80,8 @@ pub(super) fn word_of(verb: Verb, resource: &ResourceResult) -> (&'static str, T
         Action::Lost(_) => ("lost", Tone::Doubt),
         Action::None => match &resource.verdict {
             Verdict::Pending | Verdict::Drifted if verb == Verb::Plan => planned_word(resource),
+            // Apply has not been there yet: what a spec misses may be what is about to be done.
+            Verdict::Failed if verb == Verb::Plan => ("unmet", Tone::Doubt),
             Verdict::InSync => (resource.verdict.word(), Tone::Good),
             Verdict::Pending | Verdict::Drifted | Verdict::Failed => (resource.verdict.word(), Tone::Bad),
             Verdict::Undecided { .. } | Verdict::Unknown(_) => (resource.verdict.word(), Tone::Doubt),
@@ -206,7 +208,7 @@ fn explain_verdict(finding: &mut Finding, verb: Verb, resource: &ResourceResult,
     if verb == Verb::Plan && !resource.is_check {
         // Who reads a plan wants to know whose work goes: nobody's, or what somebody did by hand.
         let moved = matches!(resource.verdict, Verdict::Drifted);
-        finding.inline = if moved { "the host has moved since it was applied".to_owned() } else { String::new() };
+        finding.inline = if moved { "changed on the host since it was applied".to_owned() } else { String::new() };
     }
     if style == Style::Change && finding.inline.is_empty() {
         finding.inline = created_with(&resource.attributes);

@@ -223,7 +223,7 @@ mod tests {
         let mut run = sample::every_verdict();
         run.verb = Verb::Plan;
         let text = shown(&run);
-        assert!(text.contains("failed     nginx/port:80/tcp [high]  listening expected true, found false"), "{text}");
+        assert!(text.contains("unmet      nginx/port:80/tcp [high]  listening expected true, found false"), "{text}");
         assert!(text.contains("web001.example.com  due "), "{text}");
     }
 

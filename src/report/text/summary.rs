@@ -30,6 +30,7 @@ const ORDER: &[&str] = &[
     "change",
     "run",
     "remove",
+    "unmet",
     "unknown",
     "undecided",
     "changed",
@@ -105,6 +106,7 @@ fn write_totals(out: &mut String, run: &RunResult, paint: &Paint) {
         let nothing = "nothing was checked";
         let why = match run.hosts.iter().any(|host| host.outcome == HostOutcome::Judged) {
             true => "no role and no spec declares anything for these hosts",
+            false if run.hosts.is_empty() => "the inventory has no hosts",
             false => "no host could be judged",
         };
         let _ = writeln!(out, "{}: {why}", paint.tone(Tone::Bad, nothing));

@@ -104,6 +104,9 @@ impl Handler for Guard {
             DisconnectReason::ReceivedDisconnect(info) => format!("the host said goodbye: {}", shown(&info.message)),
             DisconnectReason::Error(Error::KeepaliveTimeout) => "the host stopped answering".to_owned(),
             DisconnectReason::Error(Error::Disconnect | Error::HUP) => "the connection was closed".to_owned(),
+            DisconnectReason::Error(Error::IO(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                "the host closed the connection without a word".to_owned()
+            }
             DisconnectReason::Error(error) => format!("the connection broke: {}", shown(&error.to_string())),
         };
         self.notebook.with(|notes| notes.farewell = Some(farewell));

@@ -79,6 +79,8 @@ async fn straight(settings: &Settings, at: &str, deadline: Instant) -> Result<Bo
     };
     let mut last = "no address".to_owned();
     for (index, address) in addresses.iter().enumerate() {
+        // Said once is enough where the inventory gives the address.
+        let place = if at.contains(&address.to_string()) { String::new() } else { format!("{address}: ") };
         // What is left is shared between the addresses that are left, so that a dead first one does not cost everything.
         let left = deadline.saturating_duration_since(Instant::now()) / (addresses.len() - index) as u32;
         match tokio::time::timeout(left, TcpStream::connect(address)).await {
@@ -87,8 +89,8 @@ async fn straight(settings: &Settings, at: &str, deadline: Instant) -> Result<Bo
                 let _ = stream.set_nodelay(true);
                 return Ok(Box::new(stream));
             }
-            Ok(Err(error)) => last = format!("{address}: {error}"),
-            Err(_) => last = format!("{address}: no answer within {:.1} s", left.as_secs_f32()),
+            Ok(Err(error)) => last = format!("{place}{error}"),
+            Err(_) => last = format!("{place}no answer within {:.1} s", left.as_secs_f32()),
         }
     }
     Err(fail(
