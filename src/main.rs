@@ -3,15 +3,18 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use snowmelt::cli::Cli;
+use snowmelt::base::redact::Redactor;
+use snowmelt::cli::{Cli, LogWriter};
 use snowmelt::resource::result::exit;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     report_panics();
     let cli = Cli::parse();
-    log(cli.verbosity());
-    match std::panic::catch_unwind(|| cli.run()) {
+    let redactor = Redactor::default();
+    log(cli.verbosity(), redactor.clone());
+    let run = std::panic::AssertUnwindSafe(|| cli.run(redactor));
+    match std::panic::catch_unwind(run) {
         Ok(code) => ExitCode::from(code),
         Err(_) => ExitCode::from(exit::USAGE),
     }
@@ -27,12 +30,12 @@ fn report_panics() {
 }
 
 /// Logs to standard error from the second `-v` on, or as `SNOWMELT_LOG` says.
-fn log(verbosity: u8) {
+fn log(verbosity: u8, redactor: Redactor) {
     let level = match verbosity {
         0 | 1 => "off",
         2 => "snowmelt=debug",
         _ => "snowmelt=trace",
     };
     let filter = EnvFilter::try_from_env("SNOWMELT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || LogWriter(redactor.clone())).init();
 }

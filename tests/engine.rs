@@ -10,7 +10,7 @@ use snowmelt::act::{Act, ActOutcome, Actor, Begun, Selection, Situation, StepOut
 use snowmelt::base::span::{Source, Span};
 use snowmelt::base::value::Value;
 use snowmelt::catalog::Catalog;
-use snowmelt::judge::{Judged, judge};
+use snowmelt::judge::{Judged, Outlook, judge};
 use snowmelt::kinds;
 use snowmelt::observe::{Observations, Place, Script};
 use snowmelt::resource::result::Verdict;
@@ -66,7 +66,7 @@ impl Host {
         let frames = self.exec(&wire::observe(&end), &wire::script_with_end(&script.text, &end), &nonce);
         let observations = Observations::read(catalog, &frames);
         assert!(observations.is_whole);
-        let judged = judge(catalog, &observations);
+        let judged = judge(catalog, &observations, Outlook::ARun);
         (observations, judged)
     }
 
@@ -80,7 +80,7 @@ impl Host {
         let frames = self.exec(&wire::act(&act.payload), &act.payload, &act.nonce);
         let outcome = ActOutcome::read(act, &frames);
         let observations = Observations::read(catalog, &frames);
-        let judged = judge(catalog, &observations);
+        let judged = judge(catalog, &observations, Outlook::ARun);
         (outcome, observations, judged)
     }
 }
@@ -100,6 +100,7 @@ fn resource(kind: &str, identity: &str, wants: &[(&'static str, Want)]) -> Resou
         tags: Vec::new(),
         severity: Severity::Medium,
         sensitive: false,
+        secrets: Vec::new(),
         within: None,
         span: Span::start_of(&source),
         blocked: None,
@@ -173,6 +174,24 @@ fn a_moved_declaration_is_pending_and_a_moved_host_is_drifted() {
 }
 
 #[test]
+fn a_file_without_content_takes_what_an_earlier_step_made() {
+    for shell in SHELLS {
+        let host = Host::new(shell);
+        let text = |text: String| Want::Exactly(Value::from(text));
+        let (made, new) = (host.path("made"), host.path("new"));
+        let make = [("run", text(format!("echo made >'{made}'"))), ("creates", text(made.clone()))];
+        let bare = |path: &str| resource("file", path, &[("mode", text("0604".into()))]);
+        let catalog = catalog(vec![resource("command", "make it", &make), bare(&made), bare(&new)]);
+        let (observations, judged) = host.observe(&catalog);
+        let act = host.compose(&catalog, &observations, &judged).unwrap();
+        let (outcome, _, judged) = host.act(&act, &catalog);
+        assert!(judged.iter().all(|one| one.verdict == Verdict::InSync), "{shell}: {outcome:?}");
+        assert_eq!((read(&made), read(&new)), ("made\n".into(), String::new()), "{shell}");
+        assert_eq!((mode(&made), mode(&new)), (0o604, 0o604), "{shell}");
+    }
+}
+
+#[test]
 fn what_was_changed_since_it_was_read_is_not_overwritten() {
     for (made_before, made_after) in [(None, "theirs\n"), (Some("old\n"), "theirs\n")] {
         let host = Host::new("dash");
@@ -191,6 +210,22 @@ fn what_was_changed_since_it_was_read_is_not_overwritten() {
         assert!(judged[0].verdict.is_wrong());
         assert!(!Path::new(&host.path("y")).exists(), "the guards of a step come before all of its work");
     }
+}
+
+#[test]
+fn what_a_guard_said_is_told_as_it_is_and_left_open_before_a_run() {
+    let host = Host::new("dash");
+    let command =
+        |name: &'static str, unless: &str| resource("command", name, &[("unless", Want::Exactly(Value::from(unless)))]);
+    let commands = || vec![command("holds", "true"), command("does not", "false")];
+    let is_wrong = |judged: &[Judged]| judged.iter().map(|one| one.verdict.is_wrong()).collect::<Vec<_>>();
+    let after_a_file = catalog([vec![file(&host.path("x"), "x", "0644")], commands()].concat());
+    let (observations, judged) = host.observe(&after_a_file);
+    assert!(judged[1..].iter().all(|one| matches!(one.verdict, Verdict::Undecided { .. })), "{judged:#?}");
+    let now = judge(&after_a_file, &observations, Outlook::AsItIs);
+    assert_eq!(is_wrong(&now), [true, false, true], "{now:#?}");
+    let alone = host.observe(&catalog(commands())).1;
+    assert_eq!(is_wrong(&alone), [false, true], "{alone:#?}");
 }
 
 #[test]

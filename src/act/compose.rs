@@ -216,7 +216,7 @@ impl<'a> Composer<'a> {
             // A declared file holds the edits already.
             let whole = self.slots.iter_mut().find(|slot| match &slot.work {
                 SlotWork::Kind(Work::Files(writes)) => {
-                    writes.iter().any(|write| write.path == path && write.content.is_some())
+                    writes.iter().any(|write| write.path == path && write.content.is_some() && !write.if_missing)
                 }
                 _ => false,
             });
@@ -239,6 +239,7 @@ impl<'a> Composer<'a> {
                 item: position,
                 path: path.to_owned(),
                 content: Some(Content::new(content.into_bytes(), sensitive)),
+                if_missing: false,
                 owner: None,
                 group: None,
                 mode: None,
@@ -488,7 +489,7 @@ fn applied(resource: &Resource, actor: &Actor) -> Applied {
     let names = std::iter::once("state").chain(resource.compared().map(|(attribute, _)| attribute.name));
     Applied {
         digest: resource.digest().short(),
-        attributes: names.filter_map(|name| Some((name.to_owned(), resource.digest_of(name)?.short()))).collect(),
+        attributes: names.filter_map(|name| Some((name.to_owned(), resource.digest_of(name)?))).collect(),
         commit: actor.commit.clone(),
         who: actor.who.clone(),
         when: actor.now,

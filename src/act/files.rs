@@ -29,18 +29,21 @@ pub(super) fn script(
         }
         let word = |text: &Option<String>| quote::sh(text.as_deref().unwrap_or_default()).into_owned();
         let (owner, group, mode) = (word(&write.owner), word(&write.group), word(&write.mode));
-        match &write.content {
-            Some(content) => {
-                let blob = payload.add_blob(content)?;
-                let default = if content.sensitive { "0600" } else { "0644" };
-                let validate =
-                    write.validate.as_deref().map(|command| command.replace("%s", "\"$NEW\"")).unwrap_or_default();
-                let validate = quote::sh(&validate);
-                let _ = writeln!(text, "put \"$d/{blob}\" {folder} {name} {owner} {group} {mode} {default} {validate}");
-            }
-            None => {
-                let _ = writeln!(text, "adjust {folder} {name} {owner} {group} {mode}");
-            }
+        let adjust = format!("adjust {folder} {name} {owner} {group} {mode}\n");
+        let Some(content) = &write.content else {
+            text.push_str(&adjust);
+            continue;
+        };
+        let blob = payload.add_blob(content)?;
+        let default = if content.sensitive { "0600" } else { "0644" };
+        let validate = write.validate.as_deref().map(|command| command.replace("%s", "\"$NEW\"")).unwrap_or_default();
+        let validate = quote::sh(&validate);
+        let put = format!("put \"$d/{blob}\" {folder} {name} {owner} {group} {mode} {default} {validate}\n");
+        if write.if_missing {
+            let path = quote::sh(&write.path);
+            let _ = write!(text, "if [ -e {path} ]; then\n{adjust}else\n{put}fi\n");
+        } else {
+            text.push_str(&put);
         }
     }
     text.push_str("settle\n");

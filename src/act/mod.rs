@@ -12,5 +12,5 @@ mod refresh;
 mod selection;
 
 pub use compose::{Act, ActStep, Actor, Composed, Situation, compose};
-pub use outcome::{ActOutcome, Begun, StepOutcome};
+pub use outcome::{ActOutcome, Begun, StepOutcome, seen_script};
 pub use selection::Selection;

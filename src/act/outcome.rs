@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::compose::Act;
 use crate::base::clean;
-use crate::observe::{LastRun, Memory, StepMark};
-use crate::wire::Frames;
+use crate::observe::{self, LastRun, Memory, Place, Script, StepMark};
+use crate::wire::{Frames, Nonce};
 
 /// How an act went, as far as the host told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,16 @@ pub enum StepOutcome {
     NotReached,
     /// Its end was not told.
     NotTold,
+}
+
+/// The script by which a host that was left alone with an act learns that its end was seen after all.
+pub fn seen_script(act: &Act, place: &Place, nonce: &Nonce) -> Script {
+    let text = format!(
+        "{}state_folder\nb done\nif grep -q '^id {}$' \"$S/run\"; then echo followed >>\"$S/run\"; fi\ne done $?\n",
+        observe::opening(place, nonce),
+        act.run
+    );
+    Script { text, nonce: nonce.clone() }
 }
 
 impl ActOutcome {

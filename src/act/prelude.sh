@@ -51,6 +51,7 @@ put_back() {
 				rm -rf -- "$path"
 				cp -a -- "$1/$kept.old" "$path" || return 1
 			else
+				leaves "${path%/*}/.snowmelt-$RUN"
 				cp -a -- "$1/$kept.old" "${path%/*}/.snowmelt-$RUN" || return 1
 				mv -f -- "${path%/*}/.snowmelt-$RUN" "$path" || return 1
 			fi
@@ -59,6 +60,13 @@ put_back() {
 		fi
 	done
 	mv -- "$1" "$1.done"
+}
+
+# leaves PATH: what would stay behind if this run were ended now. It bears the name of the run, and is taken away at the end, by
+# the next run if need be.
+leaves() {
+	read -r remembered 2>/dev/null <"$d/state" || return 0
+	printf 'leaves %s\n' "$1" >>"$remembered/run" || :
 }
 
 # Files ---------------------------------------------------------------------------------------------------------------
@@ -143,10 +151,13 @@ put() {
 	private=
 	if is_foreign "${2%/}"; then
 		private=.snowmelt-$RUN
+		leaves "${2%/}/$private"
 		mkdir -m 700 -- "$private" || fail "cannot make a private folder in $2"
 		cd -P -- "$private" || exit 1
 		[ "$PWD" = "${2%/}/$private" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || fail "$2 is being changed underneath"
 		new=$3
+	else
+		leaves "${2%/}/$new"
 	fi
 	# Nobody reads a file before its owner and mode are right.
 	if (umask 077 && cat <"$1" >"$new") &&
@@ -196,6 +207,7 @@ adjust() {
 	keep "${1%/}/$2"
 	target=$2
 	if is_foreign "${1%/}"; then
+		leaves "${1%/}/.snowmelt-$RUN"
 		mkdir -m 700 -- ".snowmelt-$RUN" && cd -P -- ".snowmelt-$RUN" && ln -P -- "../$2" file && target=file ||
 			fail "$1/$2 cannot be changed safely"
 		[ -f file ] && [ ! -L file ] || fail "$1/$2 is being changed underneath"

@@ -3,6 +3,8 @@ d=$1
 . "$d/settings"
 . "$d/prelude.sh"
 export d RUN
+# Whoever follows sees by it that we are gone.
+echo $$ >"$d/runner"
 cd /
 exec >>"$d/out" 2>&1 </dev/null
 
@@ -15,7 +17,8 @@ finish() {
 	# What follows touches nothing of the host; another run may begin.
 	exec 9>&-
 	waited=0
-	while [ ! -e "$d/followed" ] && [ $waited -lt 100 ]; do
+	read -r follower <"$d/follower"
+	while [ ! -e "$d/followed" ] && [ -d "/proc/$follower" ] && [ $waited -lt 100 ]; do
 		waited=$((waited + 1))
 		if [ $waited -gt 50 ] || ! sleep 0.02 2>/dev/null; then sleep 1; fi
 	done
@@ -43,7 +46,13 @@ S=$S/$PROJECT/$HOST
 # The steps must not inherit this descriptor: what they leave running would hold the lock.
 exec 9>>"$S/lock" || refuse 82 "the lock cannot be opened: $S/lock"
 if have flock; then
-	flock -n 9 || refuse 80 "$(sed -n 's/^begun [0-9]* //p' "$S/run" 2>/dev/null)"
+	# An observation holds it for a moment, to see whether it is free; a run holds it for longer.
+	tries=0
+	until flock -n 9; do
+		tries=$((tries + 1))
+		[ $tries -le 20 ] || refuse 80 "$(sed -n 's/^begun [0-9]* //p' "$S/run" 2>/dev/null)"
+		[ $tries -le 5 ] || sleep 0.05 2>/dev/null || { sleep 1; tries=20; }
+	done
 fi
 epoch=0
 if [ -e "$S/record" ]; then
@@ -52,13 +61,30 @@ if [ -e "$S/record" ]; then
 fi
 [ "$epoch" = "$EPOCH" ] || refuse 81 "$(sed -n 's/^begun [0-9]* //p' "$S/run" 2>/dev/null)"
 
+# sweep RUN: takes away what a run wrote down as in the making: its folder where it was killed, new files that did not come to
+# their places. Only what bears the name of that run, whatever stands in the list.
+sweep() {
+	while read -r word path; do
+		case $word:${path##*/} in
+		leaves:*.snowmelt-"$1") [ ! -e "$path" ] && [ ! -L "$path" ] || rm -rf -- "$path" ;;
+		folder:snowmelt-act.*) [ "$path" = "$d" ] || rm -rf -- "$path" ;;
+		esac
+	done <"$S/run"
+}
+
+# A run that was killed could not clean up after itself.
+if [ -e "$S/run" ] && ! grep -q '^ended ' "$S/run"; then
+	dead=$(sed -n 's/^id //p' "$S/run")
+	[ -z "$dead" ] || sweep "$dead"
+fi
+
 umask 077
-if ! { cat "$d/record" >"$S/record.new" && sync && mv -f "$S/record.new" "$S/record"; }; then
-	rm -f "$S/record.new"
+if ! { printf 'begun %s %s\nid %s\nfolder %s\n' "$(date +%s)" "$WHO" "$RUN" "$d" >"$S/run.new" &&
+	cat "$d/record" >"$S/record.new" && sync && mv -f "$S/record.new" "$S/record" && mv -f "$S/run.new" "$S/run"; }; then
+	rm -f "$S/record.new" "$S/run.new"
 	refuse 82 "no space to remember this run: $S/record"
 fi
 printf '%s\n' "$S" >"$d/state"
-printf 'begun %s %s\nid %s\n' "$(date +%s)" "$WHO" "$RUN" >"$S/run"
 umask 022
 
 # remember STEP: what was applied by it (or by those it validated), and what it wrote down itself.
@@ -76,7 +102,12 @@ step() {
 	b "s$1"
 	export CHANGED
 	# What a change would call for is owed from before the change.
-	[ ! -e "$d/owes/$1" ] || cat "$d/owes/$1" >>"$S/record"
+	if [ -e "$d/owes/$1" ] && ! cat "$d/owes/$1" >>"$S/record"; then
+		say "nothing was changed: no space to remember what that would call for: $S/record"
+		e "s$1" 1
+		FAILED=1
+		return 0
+	fi
 	sh -eu "$d/steps/$1.sh" >"$d/log" 2>&1 </dev/null 9>&-
 	status=$?
 	# The end of a long output says more than its beginning.
@@ -100,6 +131,7 @@ step() {
 }
 
 . "$d/steps.sh"
+sweep "$RUN"
 
 b act
 e act 0

@@ -1,9 +1,12 @@
-# start.sh FOLDER: starts the run so that it does not depend on this connection, then follows what it writes.
+# start.sh FOLDER: starts the run so that it does not depend on this connection, then follows what it writes. Exits 76 when the
+# run is gone without an end.
 d=$1
 . "$d/settings"
 export HOME USER XDG_STATE_HOME XDG_RUNTIME_DIR
 
 : >"$d/out"
+# Once we are gone, nothing is kept for us.
+echo $$ >"$d/follower"
 started=
 # logind ends what a session leaves behind; a unit of its own is not part of the session.
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null 2>&1; then
@@ -32,6 +35,13 @@ while :; do
 		sent=$size
 	fi
 	[ -z "$ended" ] || break
+	# A run that was killed writes no end. One that has not begun by now will not.
+	if [ -e "$d/runner" ]; then
+		read -r runner <"$d/runner"
+		[ -d "/proc/$runner" ] || [ -e "$d/ended" ] || exit 76
+	elif [ $rounds -gt 300 ]; then
+		exit 76
+	fi
 	rounds=$((rounds + 1))
 	# After some seconds it is a long run, and looking less often is enough.
 	[ $rounds -ne 100 ] || [ $pause = 1 ] || pause=0.2

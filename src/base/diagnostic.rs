@@ -22,6 +22,8 @@ pub struct Diagnostic {
     pub related: Vec<(Span, String)>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether the text at its places must not be shown: a secret stands there.
+    pub is_private: bool,
 }
 
 /// How bad a [`Diagnostic`] is.
@@ -36,12 +38,19 @@ pub enum Level {
 impl Diagnostic {
     /// An error at a place.
     pub fn error(span: &Span, message: impl Into<String>) -> Self {
-        Self { level: Level::Error, message: message.into(), span: Some(span.clone()), related: Vec::new(), hint: None }
+        Self { span: Some(span.clone()), ..Self::placeless(message) }
     }
 
     /// An error that stands in no file.
     pub fn placeless(message: impl Into<String>) -> Self {
-        Self { level: Level::Error, message: message.into(), span: None, related: Vec::new(), hint: None }
+        Self {
+            level: Level::Error,
+            message: message.into(),
+            span: None,
+            related: Vec::new(),
+            hint: None,
+            is_private: false,
+        }
     }
 
     /// A warning at a place.
@@ -64,6 +73,12 @@ impl Diagnostic {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same, without the text at its places: a secret stands there.
+    #[must_use]
+    pub fn private(self) -> Self {
+        Self { is_private: true, ..self }
     }
 
     /// Adds another place that belongs to it.
@@ -91,10 +106,10 @@ impl Diagnostic {
         };
         let _ = writeln!(out, "{level}: {}", clean::lines(&self.message));
         if let Some(span) = &self.span {
-            excerpt(&mut out, "-->", span, "");
+            excerpt(&mut out, "-->", span, "", self.is_private);
         }
         for (span, what) in &self.related {
-            excerpt(&mut out, ":::", span, what);
+            excerpt(&mut out, ":::", span, what, self.is_private);
         }
         if let Some(hint) = &self.hint {
             let width = self.span.as_ref().map_or(1, |span| span.line().to_string().len());
@@ -104,12 +119,12 @@ impl Diagnostic {
     }
 }
 
-fn excerpt(out: &mut String, arrow: &str, span: &Span, label: &str) {
+fn excerpt(out: &mut String, arrow: &str, span: &Span, label: &str, is_private: bool) {
     let line = span.line();
     let width = line.to_string().len();
     let _ = writeln!(out, "{:width$}{arrow} {span}", "");
     let text = clean::line(&span.line_text().replace('\t', " ")).into_owned();
-    if text.trim().is_empty() && span.text().is_empty() {
+    if is_private || text.trim().is_empty() && span.text().is_empty() {
         return;
     }
     let first_line = span.text().lines().next().unwrap_or("");

@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod nearest;
 pub mod quote;
+pub mod redact;
 pub mod secret;
 pub mod span;
 pub mod value;

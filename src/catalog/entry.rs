@@ -13,7 +13,7 @@ use super::matchers;
 use super::model::Role;
 use super::params::first_line;
 use super::render::{Engine, Trouble};
-use super::scope::{Scope, Variable, from_jinja, to_jinja, traced};
+use super::scope::{Scope, Trace, Variable, decoyed, from_jinja, to_jinja, traced};
 use super::spelling;
 use super::tree;
 use super::typed::{self, Form};
@@ -21,6 +21,7 @@ use super::yaml::{Data, Key, Node, Scalar};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::span::Span;
 use crate::base::value::Value;
+use crate::resource::content::Taint;
 use crate::resource::want::{Severity, State, Want};
 use crate::resource::{Address, Attribute, Content, Identity, Kind, Refresh, Resource, Side, Type};
 
@@ -135,7 +136,9 @@ impl Builder<'_> {
                 .hint(form)
                 .into());
         }
-        let value = match self.expression(code, &node.span, &around.scope) {
+        let (value, trace) = traced(|| self.expression(code, &node.span, &around.scope));
+        without_secrets(&trace, "each", &node.span)?;
+        let value = match value {
             Err(Trouble::Unknown) if self.is_static => return Ok((name.to_owned(), vec![Variable::Unknown])),
             other => other?,
         };
@@ -188,7 +191,9 @@ impl Builder<'_> {
 
     fn condition(&self, node: &Node, around: &Around) -> Result<bool, Trouble> {
         let code = self.code(node, "when")?;
-        let value = self.expression(code, &node.span, &around.scope)?;
+        let (value, trace) = traced(|| self.expression(code, &node.span, &around.scope));
+        without_secrets(&trace, "when", &node.span)?;
+        let value = value?;
         match value.kind() {
             ValueKind::String => {
                 Err(Diagnostic::error(&node.span, "`when` gives a text, which is neither true nor false")
@@ -238,10 +243,7 @@ impl Builder<'_> {
         for head in heads {
             let (draft, trace) = traced(|| self.draft(kind, key, &head, entries, around));
             if let Some((mut draft, tree)) = draft {
-                if !trace.secrets.is_empty() {
-                    draft.resource.sensitive = true;
-                    draft.resource.blocked = trace.secrets.iter().find_map(|name| (self.missing)(name));
-                }
+                draft.resource.blocked = trace.secrets.iter().find_map(|secret| (self.missing)(secret.name()));
                 self.finish(draft, tree);
             }
         }
@@ -346,6 +348,7 @@ impl Builder<'_> {
                 tags: around.tags.clone(),
                 severity: Severity::default(),
                 sensitive: false,
+                secrets: Vec::new(),
                 within: None,
                 span: key.span.clone(),
                 blocked: None,
@@ -360,10 +363,12 @@ impl Builder<'_> {
         // `sensitive` is read first: content needs to know it.
         let (first, rest): (Vec<_>, Vec<_>) = entries.iter().partition(|(key, _)| key.text == "sensitive");
         for (own, node) in first.into_iter().chain(rest).filter(|(own, _)| own.text != key.text) {
-            let result = match attribute(kind, &own.text) {
+            let attribute = attribute(kind, &own.text);
+            let (result, trace) = traced(|| match attribute {
                 Some(attribute) => self.attribute(attribute, own, node, around, &mut draft, &mut tree),
                 None => self.common(own, node, around, &mut draft),
-            };
+            });
+            let result = result.and_then(|()| taint(attribute, own, node, &trace, &mut draft.resource));
             match result {
                 Ok(()) => {}
                 Err(Trouble::Unknown) => draft.partial = true,
@@ -536,8 +541,12 @@ impl Builder<'_> {
         tree: &mut Option<String>,
     ) -> Result<Option<Want>, Trouble> {
         let takes_content = tree::takes_content(self.kinds, attribute);
-        let (bytes, trace) = traced(|| -> Result<Option<Arc<[u8]>>, Trouble> {
-            let Some(text) = self.text(node, attribute.name, around)? else { return Ok(None) };
+        let mut bytes = || -> Result<Option<Arc<[u8]>>, Trouble> {
+            let (text, trace) = traced(|| self.text(node, attribute.name, around));
+            if attribute.ty != Type::Content {
+                without_secrets(&trace, attribute.name, &node.span)?;
+            }
+            let Some(text) = text? else { return Ok(None) };
             match attribute.ty {
                 Type::Template => {
                     if self.is_static {
@@ -562,9 +571,15 @@ impl Builder<'_> {
                 },
                 _ => Ok(Some(text.into_bytes().into())),
             }
-        });
-        let secret = sensitive || !trace.secrets.is_empty();
-        Ok(bytes?.map(|bytes| Want::Content(Content::new(bytes, secret))))
+        };
+        let (made, trace) = traced(&mut bytes);
+        let made = made?;
+        if trace.secrets.is_empty() {
+            return Ok(made.map(|bytes| Want::Content(Content::new(bytes, sensitive))));
+        }
+        // A filter may not be able to do anything with the stand-in of a secret.
+        let decoy = decoyed(&mut bytes).ok().flatten();
+        Ok(made.map(|bytes| Want::Content(Content::tainted(bytes, Taint { secrets: trace.secrets, decoy }))))
     }
 
     fn tags(&self, node: &Node, around: &Around) -> Result<Vec<String>, Trouble> {
@@ -666,6 +681,48 @@ impl Builder<'_> {
             (other, _) => self.settle(other),
         }
     }
+}
+
+/// Notes that secrets went into an attribute, if they may.
+fn taint(
+    attribute: Option<&'static Attribute>,
+    key: &Key,
+    node: &Node,
+    trace: &Trace,
+    resource: &mut Resource,
+) -> Result<(), Trouble> {
+    if trace.secrets.is_empty() {
+        return Ok(());
+    }
+    let is_content = attribute.is_some_and(|own| matches!(own.ty, Type::Content | Type::Template));
+    // Content knows of its secrets itself; a matcher on content does not.
+    let is_matcher =
+        || attribute.and_then(|own| resource.wants.get(own.name)).is_some_and(|want| matches!(want, Want::Matches(_)));
+    if is_content && !is_matcher() {
+        return Ok(());
+    }
+    if !is_content && !attribute.is_some_and(|own| own.takes_secret) {
+        without_secrets(trace, &key.text, &first_line(&node.span))?;
+    }
+    resource.sensitive = true;
+    for secret in trace.secrets.iter().filter(|secret| !resource.secrets.contains(secret)).cloned().collect::<Vec<_>>()
+    {
+        resource.secrets.push(secret);
+    }
+    Ok(())
+}
+
+/// Refuses a secret in something that decides or is seen by others: `what` is the key.
+pub(crate) fn without_secrets(trace: &Trace, what: &str, place: &Span) -> Result<(), Trouble> {
+    let Some(secret) = trace.secrets.first() else { return Ok(()) };
+    let found = Diagnostic::error(place, format!("a secret ({}) cannot stand in `{what}`", secret.name()));
+    Err(match what {
+        "when" | "each" | "match" => found.hint("what is declared must not depend on who can decrypt it"),
+        _ => found.hint(
+            "on the host it would be seen in an argument list or an environment; give it by `stdin`, or in a file by `content` or `template`",
+        ),
+    }
+    .into())
 }
 
 /// A value that `{{ }}` gave, by its type.

@@ -48,7 +48,10 @@ fn folded(file: &Resource, edit: &Resource) -> Result<Option<Content>, String> {
         return Err(format!("{} is edited here, and declared absent", file.identity()));
     }
     let Some(content) = file.content() else { return Ok(None) };
-    let text = std::str::from_utf8(content.bytes()).map_err(|_| format!("{} is not UTF-8 text", file.identity()))?;
-    let edited = edit.kind.edit(edit, Some(text))?;
-    Ok(Some(Content::new(edited.into_bytes(), content.sensitive || edit.sensitive)))
+    if std::str::from_utf8(content.bytes()).is_err() {
+        return Err(format!("{} is not UTF-8 text", file.identity()));
+    }
+    let mut edited = content.edited(|text| edit.kind.edit(edit, Some(text)))?;
+    edited.sensitive |= edit.sensitive;
+    Ok(Some(edited))
 }

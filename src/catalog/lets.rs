@@ -61,9 +61,12 @@ impl Lets<'_> {
 
     fn matched(&self, node: &Node, subject: &Node, entries: &[(Key, Node)]) -> Result<Value, Trouble> {
         let code = code(subject)?;
-        let value = self.engine.expression(code, &subject.span, self.scope)?;
-        let (text, _) = traced(|| super::filters::text(&value));
-        let text = text.map_err(|_| Diagnostic::error(&subject.span, "`match` compares a text, and this is none"))?;
+        let (text, trace) = traced(|| -> Result<_, Trouble> {
+            let value = self.engine.expression(code, &subject.span, self.scope)?;
+            Ok(super::filters::text(&value))
+        });
+        super::entry::without_secrets(&trace, "match", &subject.span)?;
+        let text = text?.map_err(|_| Diagnostic::error(&subject.span, "`match` compares a text, and this is none"))?;
         let arm = |name: &str| entries.iter().find(|(key, _)| key.text == name && key.text != "match");
         match arm(&text).or_else(|| arm("default")) {
             Some((_, value)) => self.value(value),

@@ -19,6 +19,7 @@ use super::levels;
 use super::model::{Group, Project, Role, RoleFiles, Spec};
 use super::names;
 use super::role;
+use super::secrets;
 use super::settings;
 use super::spec;
 use super::yaml::{self, Node};
@@ -69,6 +70,7 @@ impl Loader<'_> {
         let roles = self.roles(&names, found);
         role::check_requires(&roles, &known, found);
         let specs = self.specs(&known, &roles, found);
+        let secrets = self.secrets(found);
         let mut sets = Vec::new();
         for text in options.sets {
             match levels::read_set(text) {
@@ -91,7 +93,7 @@ impl Loader<'_> {
             })
             .collect();
         let settings = settings?;
-        Some(Project { name: settings.project, memory: settings.memory, hosts, groups, roles, specs })
+        Some(Project { name: settings.project, memory: settings.memory, hosts, groups, roles, specs, secrets })
     }
 
     /// A file that every project has.
@@ -222,6 +224,28 @@ impl Loader<'_> {
             }
         }
         specs
+    }
+
+    fn secrets(&self, found: &mut Diagnostics) -> BTreeMap<String, secrets::Scope> {
+        let mut scopes = BTreeMap::new();
+        for file in self.list(secrets::FOLDER, found) {
+            let path = format!("{}/{file}", secrets::FOLDER);
+            let place = Span::start_of(&Source::new(&path, ""));
+            let Some(name) = file.strip_suffix(".yml") else {
+                found.push(
+                    Diagnostic::error(&place, "this is no file of secrets: their names end in .yml")
+                        .hint("move it out of secrets/, so that nobody takes it for encrypted"),
+                );
+                continue;
+            };
+            if !secrets::check_name(name, &place, found) {
+                continue;
+            }
+            if let Some((source, node)) = self.yaml(&path, found) {
+                scopes.extend(secrets::read(name, &source, &node, found).map(|scope| (name.to_owned(), scope)));
+            }
+        }
+        scopes
     }
 
     fn role_files(&self, folder: &str, found: &mut Diagnostics) -> RoleFiles {

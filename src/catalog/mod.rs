@@ -28,6 +28,7 @@ pub mod resolve;
 pub mod role;
 mod schema;
 mod scope;
+pub mod secrets;
 pub mod select;
 pub mod settings;
 pub mod spec;

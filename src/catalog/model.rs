@@ -9,6 +9,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::connection::Connection;
+use super::secrets;
 use super::yaml::Node;
 use crate::base::span::{Source, Span};
 use crate::resource::facts::OsFamily;
@@ -28,6 +29,8 @@ pub struct Project {
     pub roles: BTreeMap<String, Role>,
     /// The specs of `specs/`, by the role they are about (a role's own `spec.yml` is in the role).
     pub specs: BTreeMap<String, Spec>,
+    /// The files of `secrets/`, by scope.
+    pub secrets: BTreeMap<String, secrets::Scope>,
 }
 
 /// A host as the inventory declares it, groups already taken into account.

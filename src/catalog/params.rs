@@ -18,8 +18,8 @@ use crate::base::value::Value;
 pub(crate) struct Typing<'a> {
     /// The files of the role, for values of type `file`.
     pub(crate) files: &'a RoleFiles,
-    /// Gives the secret with this name.
-    pub(crate) secret: &'a dyn Fn(&str) -> Secret,
+    /// Gives the secret with this name, which is asked for at this place.
+    pub(crate) secret: &'a dyn Fn(&str, &Span) -> Result<Secret, Diagnostic>,
 }
 
 /// The value of a parameter from all that was given for it, nearest level first, and its default. Nothing if it was neither
@@ -161,12 +161,14 @@ impl Typing<'_> {
             Diagnostic::error(&node.span, message)
                 .hint("write {secret: scope/name}, and keep the value in secrets/scope.yml")
         };
-        let Data::Map(entries) = &node.data else { return Err(wrong("a secret is never written into the project")) };
+        let Data::Map(entries) = &node.data else {
+            return Err(wrong("a secret is never written into the project").private());
+        };
         match &entries[..] {
             [(key, Node { data: Data::Scalar(scalar), span })] if key.text == "secret" => {
                 match scalar.text.split_once('/') {
                     Some((scope, name)) if !scope.is_empty() && !name.is_empty() && !name.contains('/') => {
-                        Ok(Value::Secret((self.secret)(&scalar.text)))
+                        (self.secret)(&scalar.text, span).map(Value::Secret)
                     }
                     _ => Err(Diagnostic::error(span, format!("`{}` is no name of a secret", scalar.text))
                         .hint("it has two parts: scope/name")),
@@ -257,7 +259,7 @@ pub fn own_fact(shape: &Shape, printed: &str) -> Result<Value, String> {
     let span = Span::new(&source, 0, text.len());
     let scalar = Scalar { text: text.to_owned(), quoted: matches!(shape.ty, ShapeType::String | ShapeType::Any) };
     let files = RoleFiles::default();
-    let typing = Typing { files: &files, secret: &|name| Secret::new(name, String::new()) };
+    let typing = Typing { files: &files, secret: &|name, _| Ok(Secret::new(name, String::new())) };
     let node = match &shape.ty {
         ShapeType::List(_) => {
             let item = |line: &str| Node {

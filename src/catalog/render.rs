@@ -133,14 +133,14 @@ impl Engine {
     /// A YAML string with its `{{ }}` filled in. One that is a single `{{ }}` keeps the type of its value.
     pub(crate) fn string(&self, text: &str, place: &Span, scope: &Arc<Scope>) -> Result<Value, Trouble> {
         let pieces = pieces(text, place)?;
-        let (result, trace) = traced(|| match pieces[..] {
-            [Piece::Code(code, _)] => {
-                let value = self.expression(code, place, scope)?;
-                from_jinja(&value).map_err(|why| Trouble::from(Diagnostic::error(place, why)))
-            }
-            _ => self.fill(&pieces, place, scope, filters::text).map(Value::Text),
-        });
-        Ok(taint(result?, &trace))
+        if let [Piece::Code(code, _)] = pieces[..] {
+            let (value, trace) = traced(|| self.expression(code, place, scope));
+            // A secret that is only handed on stays one by itself, and what lies beside it in a map is none.
+            let value = from_jinja(&value?).map_err(|why| Trouble::from(Diagnostic::error(place, why)))?;
+            return Ok(taint(value, &trace));
+        }
+        let (result, trace) = traced(|| self.fill(&pieces, place, scope, filters::text));
+        Ok(taint(Value::Text(result?), &trace))
     }
 
     /// A shell command with its `{{ }}` filled in, each quoted as words of the shell.
@@ -297,11 +297,16 @@ fn settle<T>(result: Result<T, Error>, trace: &Trace, explain: impl FnOnce(Error
     }
 }
 
-/// Text that a secret went into is a secret.
+/// What a secret went into is a secret: texts, numbers, and those in lists and maps. Yes and no are not.
 fn taint(value: Value, trace: &Trace) -> Value {
     match value {
-        Value::Text(text) if !trace.secrets.is_empty() => Value::Secret(Secret::new(&trace.secrets.join(" "), text)),
-        other => other,
+        _ if trace.secrets.is_empty() => value,
+        Value::Text(text) => Value::Secret(Secret::made_of(&trace.secrets, text)),
+        Value::Int(number) => Value::Secret(Secret::made_of(&trace.secrets, number.to_string())),
+        Value::Float(number) => Value::Secret(Secret::made_of(&trace.secrets, number.to_string())),
+        Value::List(items) => Value::List(items.into_iter().map(|item| taint(item, trace)).collect()),
+        Value::Map(map) => Value::Map(map.into_iter().map(|(name, item)| (name, taint(item, trace))).collect()),
+        other @ (Value::Null | Value::Bool(_) | Value::Secret(_)) => other,
     }
 }
 

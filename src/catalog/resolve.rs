@@ -22,6 +22,7 @@ use super::params::{self, Typing};
 use super::render::Engine;
 use super::role;
 use super::scope::{Scope, Variable, guessed, to_jinja};
+use super::secrets::NoSecret;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
 use crate::base::secret::Secret;
@@ -32,7 +33,7 @@ use crate::resource::facts::{OsFamily, PATHS};
 use crate::resource::{Facts, Kind};
 
 /// Gives the secret with a name (`scope/name`), or says why it cannot.
-pub type SecretProvider = dyn Fn(&str) -> Result<Secret, String> + Send + Sync;
+pub type SecretProvider = dyn Fn(&str) -> Result<Secret, NoSecret> + Send + Sync;
 
 /// Resolves the hosts of a project.
 pub struct Resolver {
@@ -256,7 +257,7 @@ impl Resolver {
         role: &Role,
         out: &mut Diagnostics,
     ) -> IndexMap<String, Parameter> {
-        let secret = |name: &str| self.secret(name);
+        let secret = |name: &str, span: &Span| self.secret(name, span);
         let typing = Typing { files: &role.files, secret: &secret };
         let mut all = IndexMap::new();
         for (name, param) in &role.params {
@@ -323,15 +324,23 @@ impl Resolver {
         Some(lets::bind(engine, role, scope, false, &mut run.mistakes))
     }
 
-    fn secret(&self, name: &str) -> Secret {
+    /// A secret that is asked for at this place. One that nobody here can decrypt is empty, and what uses it is blocked.
+    fn secret(&self, name: &str, place: &Span) -> Result<Secret, Diagnostic> {
         let answer = match &self.provider {
             Some(provider) => provider(name),
-            None => Err(format!("no key for {name}")),
+            None => Err(NoSecret::NoKey(format!("no key for {name}"))),
         };
-        answer.unwrap_or_else(|why| {
-            self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
-            Secret::new(name, String::new())
-        })
+        match answer {
+            Ok(secret) => Ok(secret),
+            Err(NoSecret::NoKey(why)) => {
+                self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
+                Ok(Secret::new(name, String::new()))
+            }
+            Err(NoSecret::Wrong(wrong)) if wrong.span.is_none() => {
+                Err(Diagnostic { span: Some(place.clone()), ..*wrong })
+            }
+            Err(NoSecret::Wrong(wrong)) => Err(wrong.related(place, "it is used here")),
+        }
     }
 
     /// Why a secret is not there. A name of several secrets, joined by spaces, is that of a text they all went into.

@@ -2,9 +2,10 @@
 //!
 //! Two things must not get lost on the way from a value to a text: that a secret went into it, and that a fact went into it
 //! which is not known in this run. Both are noted on the thread that evaluates, by the values themselves when they are read,
-//! so that no filter can wash them off.
+//! so that no filter can wash them off. To find out which lines of a text a secret had a say in, a text can be made a second
+//! time with something else in the place of every secret ([`decoyed`]).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,14 +18,15 @@ use crate::base::value::Value;
 /// What was touched during an evaluation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Trace {
-    /// Names of secrets that were read.
-    pub(crate) secrets: Vec<String>,
+    /// Secrets that were read.
+    pub(crate) secrets: Vec<Secret>,
     /// Whether a value was asked for that is not known in this run.
     pub(crate) unknown: bool,
 }
 
 thread_local! {
     static TRACE: RefCell<Trace> = RefCell::default();
+    static DECOYED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Evaluates something and tells what it touched. Nested calls each see their own part; secrets reach the outer ones, too.
@@ -32,14 +34,24 @@ pub(crate) fn traced<T>(evaluate: impl FnOnce() -> T) -> (T, Trace) {
     let outer = TRACE.take();
     let result = evaluate();
     let inner = TRACE.replace(outer);
-    inner.secrets.iter().for_each(|name| touch_secret(name));
+    inner.secrets.iter().for_each(touch_secret);
     (result, inner)
 }
 
-fn touch_secret(name: &str) {
+/// Evaluates something with a stand-in for every secret. What it touches leaves no trace.
+pub(crate) fn decoyed<T>(evaluate: impl FnOnce() -> T) -> T {
+    let outer = TRACE.take();
+    DECOYED.set(true);
+    let result = evaluate();
+    DECOYED.set(false);
+    TRACE.set(outer);
+    result
+}
+
+fn touch_secret(secret: &Secret) {
     TRACE.with_borrow_mut(|trace| {
-        if !trace.secrets.iter().any(|known| known == name) {
-            trace.secrets.push(name.to_owned());
+        if !trace.secrets.contains(secret) {
+            trace.secrets.push(secret.clone());
         }
     });
 }
@@ -50,19 +62,25 @@ fn touch_unknown() -> Option<Jinja> {
 }
 
 /// A secret in an expression. Reading its text leaves a trace.
-pub(crate) struct SecretText(Secret);
+pub(crate) struct SecretText {
+    secret: Secret,
+    decoy: String,
+}
 
 impl SecretText {
     /// The text, noted as touched.
     pub(crate) fn expose(&self) -> &str {
-        touch_secret(self.0.name());
-        self.0.expose()
+        if DECOYED.get() {
+            return &self.decoy;
+        }
+        touch_secret(&self.secret);
+        self.secret.expose()
     }
 }
 
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.secret.fmt(f)
     }
 }
 
@@ -189,7 +207,11 @@ pub(crate) fn to_jinja(value: &Value) -> Jinja {
         Value::Text(text) => Jinja::from(text.as_str()),
         Value::List(items) => items.iter().map(to_jinja).collect(),
         Value::Map(map) => Jinja::from_pairs(map.iter().map(|(name, item)| (name.as_str(), to_jinja(item)))),
-        Value::Secret(secret) => Jinja::from_object(SecretText(secret.clone())),
+        Value::Secret(secret) => {
+            // In one line and of another length than nearly every secret, so that lengths and line ends differ as well.
+            let decoy = format!("\u{fffd}{}\u{fffd}", secret.name());
+            Jinja::from_object(SecretText { secret: secret.clone(), decoy })
+        }
     }
 }
 
@@ -199,8 +221,8 @@ pub(crate) fn to_jinja(value: &Value) -> Jinja {
 /// Why it is none, as a lowercase fragment.
 pub(crate) fn from_jinja(value: &Jinja) -> Result<Value, String> {
     if let Some(secret) = value.downcast_object_ref::<SecretText>() {
-        touch_secret(secret.0.name());
-        return Ok(Value::Secret(secret.0.clone()));
+        touch_secret(&secret.secret);
+        return Ok(Value::Secret(secret.secret.clone()));
     }
     if let Some(raw) = value.downcast_object_ref::<Raw>() {
         return Ok(Value::Text(raw.0.clone()));
@@ -235,16 +257,18 @@ mod tests {
 
     #[test]
     fn reading_a_secret_leaves_a_trace_through_nesting() {
-        let secret = to_jinja(&Value::Secret(Secret::new("shop/db", "hunter2".into())));
+        let secret = to_jinja(&Value::Secret(Secret::new("shop/db", "hunter2".to_owned())));
         let ((), outer) = traced(|| {
             let (text, inner) = traced(|| secret.to_string());
-            assert_eq!((text.as_str(), inner.secrets), ("hunter2", vec!["shop/db".to_owned()]));
+            assert_eq!((text.as_str(), inner.secrets[0].name()), ("hunter2", "shop/db"));
         });
-        assert_eq!(outer.secrets, ["shop/db"]);
+        assert_eq!(outer.secrets.len(), 1);
         let ((), after) = traced(|| ());
         assert_eq!(after, Trace::default());
         let scope = Arc::new(Scope::default()).with("password", Variable::Known(secret));
         assert!(!format!("{scope:?}").contains("hunter2"));
+        let (text, nothing) = traced(|| decoyed(|| scope.get("password").unwrap().to_string()));
+        assert_eq!((text.as_str(), nothing), ("\u{fffd}shop/db\u{fffd}", Trace::default()));
     }
 
     #[test]

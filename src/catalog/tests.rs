@@ -109,6 +109,7 @@ static COMMAND: Table = table(
         Attribute::setting("timeout", Type::Duration, ""),
         Attribute::check("exit_status", Type::Int, ""),
         Attribute::check("stdout", Type::Text, ""),
+        Attribute::setting("stdin", Type::Text, "").secret(),
     ],
 );
 static USER: Table = table(
@@ -386,7 +387,7 @@ fn secrets_are_never_shown_and_block_only_what_needs_them() {
         ),
         (
             "roles/r/role.yml",
-            "params: {password: {type: secret}}\nlet: {line: \"pw={{ password }}\"}\nresources:\n  - file: /etc/a\n    content: \"{{ line | upper }}\"\n  - command: x\n    run: echo {{ password }}\n    always: true\n  - file: /etc/b\n    template: t\n  - package: curl\n",
+            "params: {password: {type: secret}}\nlet: {line: \"pw={{ password }}\"}\nresources:\n  - file: /etc/a\n    content: \"{{ line | upper }}\"\n  - command: x\n    stdin: \"{{ password }}\"\n    always: true\n  - file: /etc/b\n    template: t\n  - package: curl\n",
         ),
         ("roles/r/templates/t", "{% if true %}{{ password | b64encode }}{% endif %}"),
     ];
@@ -401,15 +402,68 @@ fn secrets_are_never_shown_and_block_only_what_needs_them() {
     assert_eq!(
         all.iter().map(|resource| (line(resource), resource.sensitive)).collect::<Vec<_>>(),
         [
-            ("r/file:/etc/a content=\"PW=HUNTER2\"".to_owned(), true),
-            ("r/command:x run=echo hunter2 always=true".to_owned(), true),
-            ("r/file:/etc/b content=\"aHVudGVyMg==\"".to_owned(), true),
+            ("r/file:/etc/a content=\"PW=HUNTER2\"".to_owned(), false),
+            ("r/command:x stdin=hunter2 always=true".to_owned(), true),
+            ("r/file:/etc/b content=\"aHVudGVyMg==\"".to_owned(), false),
             ("r/package:curl".to_owned(), false),
         ]
     );
     assert!(all[0].content().unwrap().sensitive && all[2].content().unwrap().sensitive);
+    let decoy = |at: usize| all[at].content().unwrap().taint().unwrap().decoy.clone().unwrap();
+    assert!(decoy(0).starts_with("\u{fffd}SHOP/DB".as_bytes()) && !decoy(2).starts_with(b"aHVu"));
+    assert!(!format!("{all:?}").contains("hunter2"));
     let shown = format!("{:?}", resolver.show(&project.hosts[0], None, None).unwrap());
     assert!(!shown.to_lowercase().contains("hunter2") && !shown.contains("aHVu"), "{shown}");
+}
+
+#[test]
+fn a_secret_stands_only_where_it_cannot_be_seen() {
+    let refused = |what: &str| format!("a secret (shop/db) cannot stand in `{what}`");
+    for (resource, expected) in [
+        ("{file: /x, content: \"{{ pw }}\"}", None),
+        ("{command: x, always: true, stdin: \"{{ pw }}\"}", None),
+        ("{command: x, always: true, run: \"echo {{ pw }}\"}", Some(refused("run"))),
+        ("{command: x, always: true, run: \"echo {{ pw | b64encode | raw }}\"}", Some(refused("run"))),
+        ("{command: x, unless: \"test {{ made.deep }} = x\"}", Some(refused("unless"))),
+        ("{command: x, always: true, env: {A: \"{{ pw }}\"}}", Some(refused("env"))),
+        ("{service: x, validate: \"check {{ pw }}\"}", Some(refused("validate"))),
+        ("{file: /x, owner: \"{{ pw }}\"}", Some(refused("owner"))),
+        ("{file: /x, tags: [\"{{ pw }}\"]}", Some(refused("tags"))),
+        ("{file: /x, id: \"{{ pw }}\"}", Some(refused("id"))),
+        ("{file: /x, template: \"{{ pw }}\"}", Some(refused("template"))),
+        ("{file: /x, when: (pw | trim) == \"a\"}", Some(refused("when"))),
+        ("{file: \"/x/{{ i }}\", each: i in pw | upper | list}", Some(refused("each"))),
+        ("{file: \"/x/{{ pw }}\"}", Some("a secret cannot be part of an address".to_owned())),
+        ("{package: \"{{ made.number }}\"}", Some("a secret cannot be part of an address".to_owned())),
+        ("{package: \"{{ made.plain }}\"}", None),
+    ] {
+        let role = format!(
+            "params: {{pw: {{type: secret}}}}\nlet:\n  made: {{deep: [\"{{{{ pw }}}}\"], number: \"{{{{ pw | upper | length }}}}\", plain: x}}\n\
+             resources:\n  - {resource}\n"
+        );
+        let files = [
+            (
+                "inventory.yml",
+                "groups:\n  g:\n    roles: [r]\n    vars: {r: {pw: {secret: shop/db}}}\n    hosts: [h1]\n",
+            ),
+            ("roles/r/role.yml", role.as_str()),
+        ];
+        let project = Arc::new(project(&files));
+        let with_key = Resolver::with_kinds(Arc::clone(&project), KINDS)
+            .secrets(Box::new(|name: &str| Ok(Secret::new(name, "hunter2".to_owned()))));
+        // Without a key the same is refused: a mistake must not depend on who looks.
+        for resolver in [with_key, Resolver::with_kinds(project, KINDS)] {
+            let found = resolver.check(&[0]).render();
+            let said: Vec<&str> = found.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+            assert_eq!(said, expected.iter().map(String::as_str).collect::<Vec<_>>(), "{resource}\n{found}");
+            assert!(!found.contains("hunter2"), "{found}");
+        }
+    }
+    let files = [
+        ("inventory.yml", "groups:\n  g:\n    roles: [r]\n    vars: {r: {pw: {secret: shop/db}}}\n    hosts: [h1]\n"),
+        ("roles/r/role.yml", "params: {pw: {type: secret}}\nlet: {a: {match: pw, default: x}}\n"),
+    ];
+    assert!(mistakes(&files).contains(&refused("match")), "{}", mistakes(&files));
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
 
 /// Shows the plan and waits for a yes.
 fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
-    let text = FORMATS[0].render(plan, &screen.options);
+    let text = FORMATS[0].render(&screen.redacted(plan), &screen.options);
     let question = format!("\n{} [y/N] ", question(plan));
     if screen.stdout_is_terminal && !takes_stdout {
         screen.print(&text);

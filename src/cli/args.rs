@@ -20,6 +20,9 @@ pub(super) struct Global {
     /// The project's folder [default: the nearest one above with a snowmelt.yml]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
+    /// A private key (of age or SSH) that decrypts secrets, instead of the usual ones (repeatable)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) identity: Vec<PathBuf>,
     /// When to use colour: auto, always, never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(super) color: Color,

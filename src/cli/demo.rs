@@ -88,7 +88,7 @@ impl<'a> Stage<'a> {
         })?;
         let loaded = project::load_from(&root, &[], screen)?;
         let all = (0..loaded.hosts.len()).collect();
-        let settings = project::defaults(&root, loaded, all, screen);
+        let settings = project::defaults(&root, loaded, all, &[], screen);
         Ok(Self { screen, folder, settings })
     }
 

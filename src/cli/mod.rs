@@ -5,24 +5,29 @@
 mod apply;
 mod args;
 mod demo;
+mod editor;
 mod embedded;
 mod explain;
 mod failure;
 mod hosts;
 mod init;
+mod keys;
 mod output;
 mod plan;
 mod progress;
 mod project;
 mod revision;
 mod run;
+mod secret;
 mod show;
 mod verify;
 
 use clap::{Parser, Subcommand};
 
+use crate::base::redact::Redactor;
 use crate::resource::result::exit;
 use failure::Failure;
+pub use output::LogWriter;
 use output::Screen;
 
 /// Keeps Linux servers as they were declared, and finds the ones that have drifted.
@@ -56,6 +61,7 @@ enum Verb {
     Apply(apply::Args),
     Verify(verify::Args),
     Run(run::Args),
+    Secret(secret::Args),
     Explain(explain::Args),
 }
 
@@ -65,9 +71,9 @@ impl Cli {
         self.global.verbose
     }
 
-    /// Does what was asked for; a reason why it could not begin is shown.
-    pub fn run(self) -> u8 {
-        let screen = Screen::new(&self.global);
+    /// Does what was asked for; a reason why it could not begin is shown. Nothing is written that the redactor knows.
+    pub fn run(self, redactor: Redactor) -> u8 {
+        let screen = Screen::new(&self.global, redactor);
         let global = &self.global;
         let end = match self.verb {
             Verb::Init(args) => init::run(&args, &screen),
@@ -78,6 +84,7 @@ impl Cli {
             Verb::Apply(args) => apply::run(&args, global, &screen),
             Verb::Verify(args) => verify::run(&args, global, &screen),
             Verb::Run(args) => run::run(&args, global, &screen),
+            Verb::Secret(args) => secret::run(&args, global, &screen),
             Verb::Explain(args) => explain::run(&args, &screen),
         };
         match end {

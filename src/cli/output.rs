@@ -1,11 +1,13 @@
 //! What the terminal is like, and how reports get where they belong.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use super::args::{Color, Global, Report, Target};
 use super::failure::Failure;
 use crate::base::clean;
+use crate::base::redact::Redactor;
 use crate::report::{self, Options};
 use crate::resource::result::{RunResult, exit};
 
@@ -13,7 +15,7 @@ use crate::resource::result::{RunResult, exit};
 const WIDTH: usize = 100;
 
 /// The terminal, or what stands in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Screen {
     /// How text is to be rendered for standard output.
     pub(super) options: Options,
@@ -23,12 +25,14 @@ pub(super) struct Screen {
     pub(super) can_ask: bool,
     /// Whether progress may be shown on standard error.
     pub(super) shows_progress: bool,
+    /// Takes secrets out of all that is written.
+    pub(super) redactor: Redactor,
     stderr_color: bool,
 }
 
 impl Screen {
     /// Looks at the environment.
-    pub(super) fn new(global: &Global) -> Self {
+    pub(super) fn new(global: &Global, redactor: Redactor) -> Self {
         let env = |name: &str| std::env::var(name).ok();
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let stdout_is_terminal = stdout.is_terminal();
@@ -47,23 +51,19 @@ impl Screen {
             can_ask: io::stdin().is_terminal() && (stdout_is_terminal || stderr.is_terminal()),
             // Log lines and a progress line would tear each other apart.
             shows_progress: stderr.is_terminal() && !ci && !global.quiet && global.verbose < 2,
+            redactor,
             stderr_color: is_colored(global.color, stderr.is_terminal(), &env),
         }
     }
 
     /// Writes to standard output. Nobody reading any more is no error: a run that acts must not die of `| head`.
     pub(super) fn print(&self, text: &str) {
-        write_quietly(&mut io::stdout().lock(), text);
+        write_quietly(&mut io::stdout().lock(), &self.redactor.redact(text));
     }
 
     /// Writes to standard error.
     pub(super) fn print_error(&self, text: &str) {
-        write_quietly(&mut io::stderr().lock(), text);
-    }
-
-    /// Writes a warning to standard error, from wherever it comes.
-    pub(super) fn warn(text: &str) {
-        write_quietly(&mut io::stderr().lock(), text);
+        write_quietly(&mut io::stderr().lock(), &self.redactor.redact(text));
     }
 
     /// Shows why a verb could not begin.
@@ -78,6 +78,7 @@ impl Screen {
     /// Writes all reports of a run and says what the program ends with.
     pub(super) fn deliver(&self, run: &RunResult, reports: &[Report], options: &Options) -> u8 {
         let mut code = run.exit_code();
+        let run = &*self.redacted(run);
         if !reports.iter().any(|report| report.target == Target::Stdout) {
             self.print(&report::FORMATS[0].render(run, options));
         }
@@ -91,19 +92,49 @@ impl Screen {
         code
     }
 
+    /// A run without secrets. What is written is looked at once more; but a report wraps, escapes and shortens.
+    pub(super) fn redacted<'a>(&self, run: &'a RunResult) -> Cow<'a, RunResult> {
+        if self.redactor.knows_nothing() {
+            return Cow::Borrowed(run);
+        }
+        let mut run = run.clone();
+        run.each_text(&mut |text| {
+            if let Cow::Owned(redacted) = self.redactor.redact(text) {
+                *text = redacted;
+            }
+        });
+        Cow::Owned(run)
+    }
+
     fn write_report(&self, run: &RunResult, report: &Report, options: &Options) -> Result<(), (String, io::Error)> {
         // A file is read by other programs, later: no colour, and no width of this terminal.
         let plain = Options { color: false, width: WIDTH, ..options.clone() };
         match &report.target {
             Target::Stdout => self.print(&report.format.render(run, options)),
-            Target::File(path) => write_file(path, &report.format.render(run, &plain))?,
+            Target::File(path) => write_file(path, &self.redactor.redact(&report.format.render(run, &plain)))?,
             Target::Folder(folder) => {
                 for (name, text) in report.format.render_each(run, &plain) {
-                    write_file(&folder.join(name), &text)?;
+                    write_file(&folder.join(name), &self.redactor.redact(&text))?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Standard error for a log: what is written is redacted. A log writes a line at a time.
+#[derive(Clone, Debug)]
+pub struct LogWriter(pub Redactor);
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        io::stderr().write_all(self.0.redact(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::base::clean;
+use crate::base::redact::Redactor;
 use crate::resource::result::HostResult;
 use crate::verbs::Events;
 
@@ -15,11 +16,12 @@ pub(super) struct Progress {
     bar: ProgressBar,
     /// Hosts that are being worked on, and what is done with each.
     busy: Mutex<BTreeMap<String, String>>,
+    redactor: Redactor,
 }
 
 impl Progress {
     /// A line for a run over `hosts` hosts; an invisible one if there is nobody to see it.
-    pub(super) fn new(hosts: usize, visible: bool) -> Self {
+    pub(super) fn new(hosts: usize, visible: bool, redactor: Redactor) -> Self {
         let target = if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(hosts as u64), target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} hosts  {elapsed}  {wide_msg}") {
@@ -28,7 +30,7 @@ impl Progress {
         if visible {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
-        Self { bar, busy: Mutex::new(BTreeMap::new()) }
+        Self { bar, busy: Mutex::new(BTreeMap::new()), redactor }
     }
 
     /// Hides the line while something else is shown.
@@ -45,7 +47,7 @@ impl Progress {
         // A panic elsewhere while the lock was held does no harm to a line of text.
         let mut busy = self.busy.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         change(&mut busy);
-        self.bar.set_message(message(&busy));
+        self.bar.set_message(self.redactor.redact(&message(&busy)).into_owned());
     }
 }
 
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn hosts_come_and_go_and_what_they_print_is_cleaned() {
-        let progress = Progress::new(2, false);
+        let progress = Progress::new(2, false, Redactor::default());
         progress.host_started("web1");
         progress.host_step("web1", "\u{1b}[31mred");
         assert_eq!(progress.bar.message(), "web1: \\x1b[31mred");

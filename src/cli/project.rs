@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::args::{self, Global, Limit, Narrow, Pace, Set};
 use super::failure::Failure;
+use super::keys;
 use super::output::Screen;
 use super::progress::Progress;
 use super::revision;
@@ -96,7 +97,7 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
         })?,
         None => Selection::default(),
     };
-    let settings = defaults(&root, project, hosts, screen);
+    let settings = defaults(&root, project, hosts, &global.identity, screen);
     check(&settings, screen)?;
     Ok(Settings {
         parallel: usize::from(asked.pace.parallel),
@@ -120,10 +121,16 @@ fn check(settings: &Settings, screen: &Screen) -> Result<(), Failure> {
 }
 
 /// What the flows are told where no argument says anything else.
-pub(super) fn defaults(root: &Path, project: Project, hosts: Vec<usize>, screen: &Screen) -> Settings {
+pub(super) fn defaults(
+    root: &Path,
+    project: Project,
+    hosts: Vec<usize>,
+    identities: &[PathBuf],
+    screen: &Screen,
+) -> Settings {
     let project = Arc::new(project);
     Settings {
-        resolver: Arc::new(Resolver::new(Arc::clone(&project))),
+        resolver: Arc::new(resolver(&project, identities, screen)),
         project,
         hosts,
         parallel: args::PARALLEL,
@@ -139,22 +146,28 @@ pub(super) fn defaults(root: &Path, project: Project, hosts: Vec<usize>, screen:
     }
 }
 
+/// A resolver for the project, with the keys of this machine for its secrets.
+pub(super) fn resolver(project: &Arc<Project>, identities: &[PathBuf], screen: &Screen) -> Resolver {
+    let vault = keys::vault(project, identities, screen);
+    Resolver::new(Arc::clone(project)).secrets(Box::new(move |name| vault.secret(name)))
+}
+
 /// Runs a flow with a progress line.
 pub(super) fn with_progress<T>(
     settings: &Settings,
     screen: &Screen,
     flow: impl AsyncFnOnce(&Settings, &Arc<dyn Events>) -> T,
 ) -> Result<T, Failure> {
-    let progress = Arc::new(Progress::new(settings.hosts.len(), screen.shows_progress));
+    let progress = Arc::new(Progress::new(settings.hosts.len(), screen.shows_progress, screen.redactor.clone()));
     let events: Arc<dyn Events> = Arc::clone(&progress) as Arc<dyn Events>;
-    let told = Arc::clone(&progress);
+    let (told, out) = (Arc::clone(&progress), screen.clone());
     let on_interrupt = move |times: u8| {
         let text = match times {
             1 => "\ninterrupted: no new host is begun; Ctrl-C again lets go of those under way\n",
             2 => "\nlet go; what was begun on a host goes on there\n",
             _ => return,
         };
-        told.suspend(|| Screen::warn(text));
+        told.suspend(|| out.print_error(text));
     };
     let result = runtime::block_on(&settings.interrupt, on_interrupt, flow(settings, &events));
     progress.finish();
@@ -176,17 +189,20 @@ fn failure_of(wrong: Diagnostic) -> Failure {
 pub(super) fn transport_options(screen: &Screen) -> TransportOptions {
     let mut options = TransportOptions::new(home().unwrap_or_else(|| PathBuf::from("/")), &user());
     options.auth_sock = std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
-    options.warn = Some(Arc::new(|text: &str| Screen::warn(&format!("warning: {}\n", clean::line(text)))));
+    let out = screen.clone();
+    options.warn = Some(Arc::new(move |text: &str| out.print_error(&format!("warning: {}\n", clean::line(text)))));
     if screen.can_ask {
-        options.ask = Some(Arc::new(|what: &str| {
-            let prompt = format!("{}: ", clean::line(what));
-            rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
-        }));
+        options.ask = Some(Arc::new(prompt));
     }
     options
 }
 
-fn home() -> Option<PathBuf> {
+/// Asks for something that is not shown while it is typed; `what` is what for, without a colon.
+pub(super) fn prompt(what: &str) -> Option<Zeroizing<String>> {
+    rpassword::prompt_password(format!("{}: ", clean::line(what))).ok().map(Zeroizing::new)
+}
+
+pub(super) fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
 }
 

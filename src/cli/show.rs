@@ -7,7 +7,6 @@ use super::failure::Failure;
 use super::output::Screen;
 use super::{End, project};
 use crate::base::nearest;
-use crate::catalog::resolve::Resolver;
 use crate::report::shown;
 use crate::resource::result::exit;
 
@@ -37,7 +36,7 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
         let hint = nearest::hint(&args.host, known).unwrap_or_else(|| "`snowmelt hosts` lists them".to_owned());
         return Err(Failure::new(format!("unknown host `{}`", args.host), hint));
     };
-    let shown = Resolver::new(Arc::clone(&project)).show(host, None, args.address.as_deref())?;
+    let shown = project::resolver(&project, &global.identity, screen).show(host, None, args.address.as_deref())?;
     screen.print(&shown::render(&shown, &screen.options));
     Ok(exit::FINE)
 }

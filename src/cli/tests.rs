@@ -30,6 +30,10 @@ fn what_people_type_is_understood() {
         "plan --connect user=root,become=false --connect port=2222",
         "show web001 nginx/file:/etc/x --set nginx.workers=4",
         "explain file",
+        "secret init shop --recipient age1x --passphrase",
+        "secret add shop/db --replace",
+        "secret check --identity key",
+        "secret uses",
         "init servers",
         "demo",
     ] {
@@ -56,6 +60,9 @@ fn what_makes_no_sense_is_refused() {
         "hosts forget",
         "hosts trust web001 --yes --fingerprint SHA256:x",
         "hosts -l web trust web001",
+        "secret",
+        "secret add",
+        "secret add shop/db hunter2",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }

@@ -33,67 +33,76 @@ impl Judged {
     }
 }
 
+/// Of when the verdicts speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// Of now, whatever is due.
+    AsItIs,
+    /// Of a run: when the turn of a resource comes, what is due before it has been brought about.
+    ARun,
+}
+
 /// Judges every resource, in order.
-pub fn judge(catalog: &Catalog, observations: &Observations) -> Vec<Judged> {
+pub fn judge(catalog: &Catalog, observations: &Observations, outlook: Outlook) -> Vec<Judged> {
     let memory = observations.memory.as_ref().ok();
     let mut judged: Vec<Judged> = Vec::with_capacity(catalog.resources.len());
     for (index, resource) in catalog.resources.iter().enumerate() {
-        let one = judge_one(catalog, index, resource, observations, memory, &judged);
+        let context = Context { catalog, resource, memory, outlook, earlier: &judged };
+        let one = context.judge(index, observations);
         judged.push(one);
     }
     explain_staleness(catalog, &mut judged);
     judged
 }
 
-fn judge_one(
-    catalog: &Catalog,
-    index: usize,
-    resource: &Resource,
-    observations: &Observations,
-    memory: Option<&Memory>,
-    earlier: &[Judged],
-) -> Judged {
-    let context = Context { catalog, resource, memory, earlier };
-    let mut one =
-        Judged { verdict: Verdict::InSync, attributes: Vec::new(), differs: Vec::new(), stale: None, follows: None };
-    if let Some(why) = &resource.blocked {
-        one.verdict = Verdict::Unknown(why.clone());
-        return one;
-    }
-    if !resource.is_check && !resource.kind.is_observable(resource) {
-        one.verdict = Verdict::NotObservable;
-        return one;
-    }
-    match resource.kind.edits(resource) {
-        Some(path) => context.judge_edit(&mut one, path, observations.files.get(path)),
-        None => context.judge_readings(&mut one, observations, index),
-    }
-    if !resource.is_check {
-        context.judge_change_watch(&mut one, &observations.watched[index]);
-        context.judge_guard(&mut one);
-        let runs = observations.observed[index].runs.as_ref();
-        match stale(resource, &observations.watched[index], runs, memory) {
-            Ok(None) => {}
-            Ok(Some(stale)) => {
-                let verdict = if stale.is_ours { Verdict::Pending } else { Verdict::Drifted };
-                one.add("current", verdict, "the configuration on disk", &stale.why, None);
-                one.stale = Some(stale);
-            }
-            Err(why) => one.add("current", Verdict::Unknown(why), "the configuration on disk", "", None),
-        }
-    }
-    one.verdict = overall(&one.attributes);
-    one
-}
-
 struct Context<'a> {
     catalog: &'a Catalog,
     resource: &'a Resource,
     memory: Option<&'a Memory>,
+    outlook: Outlook,
     earlier: &'a [Judged],
 }
 
 impl Context<'_> {
+    fn judge(&self, index: usize, observations: &Observations) -> Judged {
+        let resource = self.resource;
+        let mut one = Judged {
+            verdict: Verdict::InSync,
+            attributes: Vec::new(),
+            differs: Vec::new(),
+            stale: None,
+            follows: None,
+        };
+        if let Some(why) = &resource.blocked {
+            one.verdict = Verdict::Unknown(why.clone());
+            return one;
+        }
+        if !resource.is_check && !resource.kind.is_observable(resource) {
+            one.verdict = Verdict::NotObservable;
+            return one;
+        }
+        match resource.kind.edits(resource) {
+            Some(path) => self.judge_edit(&mut one, path, observations.files.get(path)),
+            None => self.judge_readings(&mut one, observations, index),
+        }
+        if !resource.is_check {
+            self.judge_change_watch(&mut one, &observations.watched[index]);
+            self.judge_guard(&mut one);
+            let runs = observations.observed[index].runs.as_ref();
+            match stale(resource, &observations.watched[index], runs, self.memory) {
+                Ok(None) => {}
+                Ok(Some(stale)) => {
+                    let verdict = if stale.is_ours { Verdict::Pending } else { Verdict::Drifted };
+                    one.add("current", verdict, "the configuration on disk", &stale.why, None);
+                    one.stale = Some(stale);
+                }
+                Err(why) => one.add("current", Verdict::Unknown(why), "the configuration on disk", "", None),
+            }
+        }
+        one.verdict = overall(&one.attributes);
+        one
+    }
+
     fn judge_edit(&self, one: &mut Judged, path: &str, reading: Option<&FileReading>) {
         let edit = |old: Option<&str>| self.resource.kind.edit(self.resource, old);
         let want = match self.resource.state {
@@ -123,7 +132,7 @@ impl Context<'_> {
             Ok(new) => match edit(Some(&new)) {
                 Ok(again) if again == new => {
                     let diff = diff::unified(path, old.unwrap_or_default().as_bytes(), new.as_bytes());
-                    let diff = (!self.resource.sensitive).then_some(diff);
+                    let diff = (!self.is_private(path)).then_some(diff);
                     one.add("state", self.wrong("state"), want, "otherwise", diff);
                 }
                 _ => {
@@ -137,6 +146,14 @@ impl Context<'_> {
             }
             Err(why) => one.add("state", Verdict::Unknown(why), want, "", None),
         }
+    }
+
+    /// Whether what is around an edit must not be shown: the file as a whole is declared to hold secrets.
+    fn is_private(&self, path: &str) -> bool {
+        let holds = |other: &Resource| {
+            other.kind.path(other) == Some(path) && other.content().is_some_and(|content| content.sensitive)
+        };
+        self.resource.sensitive || self.catalog.resources.iter().any(holds)
     }
 
     fn judge_readings(&self, one: &mut Judged, observations: &Observations, index: usize) {
@@ -205,9 +222,10 @@ impl Context<'_> {
                 continue;
             }
             // What it watches is about to change: then so is the answer.
-            if let Some(member) =
-                watch.members.iter().rev().find(|member| self.earlier.get(**member).is_some_and(Judged::is_due))
-            {
+            let is_changing = |member: &&usize| {
+                self.outlook == Outlook::ARun && self.earlier.get(**member).is_some_and(Judged::is_due)
+            };
+            if let Some(member) = watch.members.iter().rev().find(is_changing) {
                 let after = self.catalog.resources[*member].address.clone();
                 one.set_state(Verdict::Undecided { after, why: format!("{} may change", watch.target) }, "done", "");
                 return;
@@ -234,7 +252,7 @@ impl Context<'_> {
 
     /// What a user's guard said may be different once something earlier has been applied.
     fn judge_guard(&self, one: &mut Judged) {
-        if self.resource.kind.probes(self.resource).is_empty() {
+        if self.outlook == Outlook::AsItIs || self.resource.kind.probes(self.resource).is_empty() {
             return;
         }
         if let Some(nearest) = (0..self.earlier.len()).rev().find(|index| self.earlier[*index].is_due()) {
@@ -254,7 +272,7 @@ impl Context<'_> {
         }
         let Some(memory) = self.memory else { return Verdict::Drifted };
         let Some(applied) = memory.applied.get(&self.resource.address.to_string()) else { return Verdict::Pending };
-        let declared = self.resource.digest_of(attribute).map(|digest| digest.short());
+        let declared = self.resource.digest_of(attribute);
         if applied.attributes.get(attribute) == declared.as_ref() { Verdict::Drifted } else { Verdict::Pending }
     }
 

@@ -59,12 +59,14 @@ const USER: Attribute =
     Attribute::setting("user", Type::Text, "Whom it and its guards run as. Default: the acting user.");
 const CWD: Attribute = Attribute::setting("cwd", Type::Path, "Where it and its guards run. Default: `/`.");
 const ENV: Attribute = Attribute::setting("env", Type::Map(&Type::Text), "What is added to their environment.");
-const STDIN: Attribute = Attribute::setting("stdin", Type::Text, "What it reads. Default: nothing.");
+const STDIN: Attribute =
+    Attribute::setting("stdin", Type::Text, "What it reads; may be a secret. Default: nothing.").secret();
 const TIMEOUT: Attribute =
     Attribute::setting("timeout", Type::Duration, "When it is killed. Default: 10m in a role, 30s in a spec.");
 const EXIT_STATUS: Attribute = Attribute::check("exit_status", Type::Int, "The status it ends with.");
-const STDOUT: Attribute = Attribute::check("stdout", Type::Text, "What it prints, at most 256 KiB.");
-const STDERR: Attribute = Attribute::check("stderr", Type::Text, "What it writes to standard error, at most 16 KiB.");
+const STDOUT: Attribute = Attribute::check("stdout", Type::Text, "What it prints, at most 256 KiB.").secret();
+const STDERR: Attribute =
+    Attribute::check("stderr", Type::Text, "What it writes to standard error, at most 16 KiB.").secret();
 
 static TABLE: Table = Table {
     name: "command",

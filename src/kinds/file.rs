@@ -402,8 +402,10 @@ fn write(item: usize, due: &Due<'_>) -> FileWrite {
         Some(content) => (due.differs("state") || due.differs(CONTENT.name)).then(|| content.clone()),
         None => due.differs("state").then(|| Content::new(Vec::new(), resource.sensitive)),
     };
+    // Of content that nobody declared there is nothing to protect, and nothing to overwrite either.
+    let if_missing = resource.content().is_none();
     let still = match (&observed.existence, observed.reading(CONTENT.name)) {
-        (Existence::Absent, _) => Still::Absent,
+        (Existence::Absent, _) if !if_missing => Still::Absent,
         (Existence::Present, Some(Reading::Is(Value::Text(hex)))) => {
             Digest::from_hex(hex).map_or(Still::Anything, Still::Digest)
         }
@@ -413,6 +415,7 @@ fn write(item: usize, due: &Due<'_>) -> FileWrite {
         item,
         path: resource.identity().to_owned(),
         content,
+        if_missing,
         owner: text(&OWNER),
         group: text(&GROUP),
         mode: text(&MODE),
@@ -570,8 +573,11 @@ mod tests {
         };
         let made = file(&new, &Observed::absent(), &["state"]);
         assert_eq!(made.content.as_ref().map(|content| content.bytes().len()), Some(0), "made empty");
-        let as_declared = (made.owner.as_deref(), made.group.as_deref(), made.mode.as_deref(), made.still);
-        assert_eq!(as_declared, (Some("deploy"), None, Some("0640"), Still::Absent));
+        assert!(made.if_missing && made.still == Still::Anything, "what is there by then is only adjusted");
+        let as_declared = (made.owner.as_deref(), made.group.as_deref(), made.mode.as_deref());
+        assert_eq!(as_declared, (Some("deploy"), None, Some("0640")));
+        let filled = file(&declared("/etc/x", "new"), &Observed::absent(), &["state"]);
+        assert_eq!((filled.if_missing, filled.still), (false, Still::Absent));
 
         let there = declared("/etc/x", "new");
         let old = Digest::of("old");

@@ -19,7 +19,7 @@
 //! ```
 
 use crate::base::quote;
-use crate::resource::accounts::{self, Database, LOOK_UP};
+use crate::resource::accounts::{self, Database, EXISTS, LOOK_UP};
 use crate::resource::stat::{self, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
@@ -133,9 +133,8 @@ impl Kind for Group {
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
         let items: Vec<usize> = (0..due.len()).collect();
         let shell: String = due.iter().map(bring_about).collect();
-        let names: Vec<&str> = due.iter().map(|due| due.resource.identity()).collect();
-        let title = format!("set up group {}", names.join(", "));
-        vec![Step { items, title, work: Work::Shell(format!("{ACT}{shell}")) }]
+        let title = accounts::title(due);
+        vec![Step { items, title, work: Work::Shell(format!("{EXISTS}{ACT}{shell}")) }]
     }
 
     fn provides(&self, resource: &Resource, need: &Need) -> bool {
@@ -147,6 +146,10 @@ impl Kind for Group {
 const ACT: &str = "\
 make_group() {
   name=$1 gid=$2 system=$3
+  if exists group \"$name\"; then
+    if [ -n \"$gid\" ]; then number_group \"$name\" \"$gid\"; fi
+    return 0
+  fi
   set --
   if [ -n \"$gid\" ]; then set -- -g \"$gid\"; fi
   if have groupadd; then
@@ -162,6 +165,7 @@ number_group() {
   groupmod -g \"$2\" -- \"$1\"
 }
 remove_group() {
+  exists group \"$1\" || return 0
   if have groupdel; then groupdel -- \"$1\"; else delgroup \"$1\"; fi
 }
 ";
@@ -213,22 +217,41 @@ mod tests {
         let new = resource(&Group, "app", &[("gid", 42.into()), ("system", true.into())]);
         let gone = absent(resource(&Group, "app", &[]));
         let there = Observed::present([]);
-        let scripts =
+        let [make, change, remove] =
             [shell(&steps(&new, &Observed::absent())), shell(&steps(&new, &there)), shell(&steps(&gone, &there))];
-        let shadow = ["groupadd -r -g 42 -- app\n", "groupmod -g 42 -- app\n", "groupdel -- app\n"];
-        let busybox = [
-            "addgroup -S -g 42 app\n",
-            "no program groupmod: the package is called shadow or passwd\n",
-            "delgroup app\n",
+        // Whether `getent` knows the group, the script, what shadow's and what busybox's tools are told.
+        let no_tool = "no program groupmod: the package is called shadow or passwd\n";
+        let cases = [
+            (false, &make, "groupadd -r -g 42 -- app\n", "addgroup -S -g 42 app\n"),
+            (true, &make, "groupmod -g 42 -- app\n", no_tool),
+            (true, &change, "groupmod -g 42 -- app\n", no_tool),
+            (true, &remove, "groupdel -- app\n", "delgroup app\n"),
+            (false, &remove, "", ""),
         ];
-        for (script, (shadow, busybox)) in scripts.iter().zip(shadow.iter().zip(busybox)) {
-            for (name, output) in with_stubs(&["groupadd", "groupmod", "groupdel"], script) {
-                assert_eq!(&output, shadow, "{name}");
+        for (exists, script, shadow, busybox) in cases {
+            let known: &[&str] = if exists { &["getent"] } else { &[] };
+            for (name, output) in with_stubs(&[known, &["groupadd", "groupmod", "groupdel"]].concat(), script) {
+                assert_eq!(output, shadow, "{name}");
             }
-            for (name, output) in with_stubs(&["addgroup", "delgroup"], script) {
+            for (name, output) in with_stubs(&[known, &["addgroup", "delgroup"]].concat(), script) {
                 assert_eq!(output, busybox, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn the_title_says_what_is_done() {
+        let (new, old, gone) = (resource(&Group, "a", &[]), resource(&Group, "b", &[]), resource(&Group, "c", &[]));
+        let gone = absent(gone);
+        let (nothing, there) = (Observed::absent(), Observed::present([]));
+        let all = [(&gone, &there, "state"), (&new, &nothing, "state"), (&old, &there, "gid")];
+        let differs = all.map(|(_, _, name)| [name]);
+        let due: Vec<Due<'_>> = all
+            .iter()
+            .zip(&differs)
+            .map(|((resource, observed, _), differs)| Due { resource, observed, differs })
+            .collect();
+        assert_eq!(Group.steps(&due)[0].title, "make a; change b; remove c");
     }
 
     #[test]

@@ -193,7 +193,7 @@ make_link() (
   enter \"${above:-/}\"
   keep \"$1\"
   make_room \"$name\" \"$3\"
-  rm -f -- \"$new\"
+  leaves \"${above%/}/$new\"
   ln -s -- \"$2\" \"$new\" || exit 1
   if [ -n \"$swap\" ] && $swap -- \"$new\" \"$name\"; then exit 0; fi
   if [ -z \"$swap\" ] && rm -f -- \"$name\" && mv -f -- \"$new\" \"$name\"; then exit 0; fi
@@ -201,6 +201,8 @@ make_link() (
   fail \"$1 was not changed\"
 )
 remove_link() (
+  # An earlier step of the same run may have removed it, and the directory that it was in.
+  if [ ! -e \"$1\" ] && [ ! -L \"$1\" ]; then exit 0; fi
   above=${1%/*} name=${1##*/}
   enter \"${above:-/}\"
   keep \"$1\"
@@ -329,6 +331,8 @@ mod tests {
             }
             let (ok, output) = run(&absent(resource(&Link, at("to dir").to_str().unwrap(), &[])));
             assert!(ok && at("to dir").symlink_metadata().is_err() && at("dir").exists(), "{name}: {output}");
+            let (ok, output) = run(&absent(resource(&Link, at("no folder/link").to_str().unwrap(), &[])));
+            assert!(ok && output.is_empty(), "{name}: {output}");
             let left: Vec<_> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
         }

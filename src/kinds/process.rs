@@ -67,20 +67,22 @@ static TABLE: Table = Table {
     examples: &[
         Example { yaml: "- process: sshd\n  running: true\n  count: {at_least: 1}\n", spoils: &[] },
         Example {
-            yaml: "- process: cron\n  running: true\n  count: 1\n  user: root\n  args: {matches: \"^/usr/sbin/cron \"}\n",
-            spoils: &[
-                Spoil {
-                    address: "process:cron#running",
-                    spoil: "systemctl stop cron",
-                    oracle: "pgrep -x cron >/dev/null",
-                },
-                Spoil {
-                    address: "process:cron#count",
-                    spoil: "cp /bin/sleep /run/cron && { /run/cron 600 </dev/null >/dev/null 2>&1 & } && \
-                            until test \"$(pgrep -c -x cron)\" = 2; do sleep 0.1; done",
-                    oracle: "test \"$(pgrep -c -x cron)\" = 1",
-                },
-            ],
+            yaml: "- process: cron\n  running: true\n",
+            spoils: &[Spoil {
+                address: "process:cron#running",
+                spoil: "systemctl stop cron",
+                oracle: "pgrep -x cron >/dev/null",
+            }],
+        },
+        Example {
+            yaml: "- process: systemd-journald\n  running: true\n  count: 1\n  user: root\n  \
+                   args: {matches: \"/systemd-journald$\"}\n",
+            spoils: &[Spoil {
+                address: "process:systemd-journald#count",
+                spoil: "cp /bin/sleep /run/systemd-journald && { /run/systemd-journald 600 </dev/null >/dev/null 2>&1 & } && \
+                        until test \"$(pgrep -c -x systemd-journal)\" = 2; do sleep 0.1; done",
+                oracle: "test \"$(pgrep -c -x systemd-journal)\" = 1",
+            }],
         },
     ],
 };

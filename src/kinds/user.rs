@@ -38,7 +38,7 @@ use std::collections::HashMap;
 use crate::base::clean;
 use crate::base::quote;
 use crate::base::value::Value;
-use crate::resource::accounts::{self, Database, Entry, LOOK_UP};
+use crate::resource::accounts::{self, Database, EXISTS, Entry, LOOK_UP};
 use crate::resource::stat::{self, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
@@ -58,7 +58,8 @@ const PASSWORD: Attribute = Attribute::state(
     "password",
     Type::Text,
     "The hash of the password, a secret. `*`: none fits. Needs root to be read.",
-);
+)
+.secret();
 const LOCKED: Attribute = Attribute::state(
     "locked",
     Type::Bool,
@@ -288,10 +289,9 @@ impl Kind for User {
     }
 
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
-        let names: Vec<&str> = due.iter().map(|due| due.resource.identity()).collect();
         let shell: String = due.iter().map(bring_about).collect();
-        let title = format!("set up user {}", names.join(", "));
-        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(format!("{ACT}{shell}")) }]
+        let title = accounts::title(due);
+        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(format!("{EXISTS}{ACT}{shell}")) }]
     }
 
     fn provides(&self, resource: &Resource, need: &Need) -> bool {
@@ -458,12 +458,9 @@ fn makes_home(resource: &Resource) -> bool {
 /// What the steps of this kind begin with: the tools of the host, under one name each. busybox has no tool that changes an
 /// account, and makes no group of the same name for one of the system's own.
 const ACT: &str = "\
-has_group() {
-  if have getent; then getent group \"$1\" >/dev/null; else cut -d: -f1 /etc/group | grep -qFx -e \"$1\"; fi
-}
 make_user() {
   name=$1 uid=$2 group=$3 home=$4 shell=$5 comment=$6 system=$7 with_home=$8
-  if [ -z \"$group\" ] && has_group \"$name\"; then group=$name; fi
+  if [ -z \"$group\" ] && exists group \"$name\"; then group=$name; fi
   set --
   if [ -n \"$uid\" ]; then set -- \"$@\" -u \"$uid\"; fi
   if [ -n \"$shell\" ]; then set -- \"$@\" -s \"$shell\"; fi
@@ -511,6 +508,7 @@ unlock() {
   if have usermod; then usermod -U -- \"$1\"; else passwd -u \"$1\"; fi
 }
 remove_user() {
+  exists passwd \"$1\" || return 0
   if have userdel; then
     userdel ${2:+-r} -- \"$1\"
     return
@@ -548,27 +546,27 @@ fn bring_about(due: &Due<'_>) -> String {
             return format!("fail {}\n", quote::sh(&why));
         }
     }
+    let mut options = String::new();
+    if let (true, Some(uid)) = (differs(&UID), &uid) {
+        options.push_str(&format!(" -u {uid}"));
+    }
+    for (attribute, option) in [(&GROUP, "-g"), (&HOME, "-d"), (&SHELL, "-s"), (&COMMENT, "-c")] {
+        if differs(attribute) {
+            options.push_str(&format!(" {option} {}", text(attribute)));
+        }
+    }
+    if differs(&HOME) && is_true(&MOVE_HOME) {
+        options.push_str(" -m");
+    }
+    let change = if options.is_empty() { ":".to_owned() } else { format!("change_user{options} -- {name}") };
     if is_new {
         let uid = uid.as_deref().unwrap_or("''");
         let (group, home, shell, comment) = (text(&GROUP), text(&HOME), text(&SHELL), text(&COMMENT));
         let (system, with_home) = (flag(is_true(&SYSTEM)), flag(makes_home(resource)));
-        script.push_str(&format!("make_user {name} {uid} {group} {home} {shell} {comment} {system} {with_home}\n"));
+        let make = format!("make_user {name} {uid} {group} {home} {shell} {comment} {system} {with_home}");
+        script.push_str(&format!("if exists passwd {name}; then {change}; else {make}; fi\n"));
     } else {
-        let mut options = String::new();
-        if let (true, Some(uid)) = (differs(&UID), uid) {
-            options.push_str(&format!(" -u {uid}"));
-        }
-        for (attribute, option) in [(&GROUP, "-g"), (&HOME, "-d"), (&SHELL, "-s"), (&COMMENT, "-c")] {
-            if differs(attribute) {
-                options.push_str(&format!(" {option} {}", text(attribute)));
-            }
-        }
-        if differs(&HOME) && is_true(&MOVE_HOME) {
-            options.push_str(" -m");
-        }
-        if !options.is_empty() {
-            script.push_str(&format!("change_user{options} -- {name}\n"));
-        }
+        script.push_str(&format!("{change}\n"));
     }
     if differs(&GROUPS) {
         let groups = quote::words(resource.texts(&GROUPS).unwrap_or_default());
@@ -782,10 +780,23 @@ mod tests {
     fn removes_the_home_only_when_told() {
         let there = Observed::present([]);
         let gone = |values: &[(&'static str, Value)]| shell(&steps(&absent(resource(&User, "app", values)), &there));
-        assert_eq!(with_stubs(&["userdel"], &gone(&[]))[0].1, "userdel -- app\n");
+        assert_eq!(with_stubs(&["getent", "userdel"], &gone(&[]))[0].1, "userdel -- app\n");
         let with_home = gone(&[("remove_home", true.into())]);
-        assert_eq!(with_stubs(&["userdel"], &with_home)[0].1, "userdel -r -- app\n");
-        assert_eq!(with_stubs(&["deluser"], &with_home)[0].1, "deluser --remove-home app\n");
+        assert_eq!(with_stubs(&["getent", "userdel"], &with_home)[0].1, "userdel -r -- app\n");
+        assert_eq!(with_stubs(&["getent", "deluser"], &with_home)[0].1, "deluser --remove-home app\n");
+    }
+
+    #[test]
+    fn what_an_earlier_step_made_or_removed_is_taken_as_it_is() {
+        let values = [("uid", 42.into()), ("shell", "/bin/sh".into()), ("groups", list(&["adm"]))];
+        let made = shell(&steps(&resource(&User, "app", &values), &Observed::absent()));
+        for (name, output) in with_stubs(&["getent", "useradd", "usermod"], &made) {
+            assert_eq!(output, "usermod -u 42 -s /bin/sh -- app\nusermod -G adm -- app\n", "{name}");
+        }
+        let made = shell(&steps(&resource(&User, "app", &[]), &Observed::absent()));
+        assert_eq!(with_stubs(&["getent", "useradd", "usermod"], &made)[0].1, "");
+        let removed = shell(&steps(&absent(resource(&User, "app", &[])), &Observed::present([])));
+        assert_eq!(with_stubs(&["userdel"], &removed)[0].1, "");
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Script {
 }
 
 /// What every script begins with: the marks, where the host remembers, the functions.
-pub(super) fn opening(place: &Place, nonce: &Nonce) -> String {
+pub fn opening(place: &Place, nonce: &Nonce) -> String {
     format!("{}{}{PRELUDE}\n", Frames::functions(nonce), place.settings())
 }
 

@@ -11,6 +11,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use super::Options;
+use super::text::without_commands;
 use crate::base::clean;
 use crate::base::quote;
 use crate::resource::result::{
@@ -302,9 +303,9 @@ fn attribute_text(text: &str) -> String {
     legal(&clean::line(text))
 }
 
-/// Text as an element may hold it.
+/// Text as an element may hold it. CI systems print reports, too.
 fn body_text(text: &str) -> String {
-    legal(&clean::lines(text))
+    legal(&without_commands(&clean::lines(text)))
 }
 
 /// Makes visible the last two characters that XML 1.0 forbids, after controls have been made visible.

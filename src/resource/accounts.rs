@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::stat::{self, Sections};
-use super::{Attribute, Mistake, Resource};
+use super::{Attribute, Due, Mistake, Resource, State};
 use crate::base::clean;
 
 /// A database of accounts.
@@ -54,6 +54,14 @@ look_up() {
 }
 ";
 
+/// Shell for a step: `exists DATABASE NAME`. What an earlier step of the same act has made or removed (a package brings its
+/// user, a user takes its group along) is found there as it is.
+pub const EXISTS: &str = "\
+exists() {
+  if have getent; then getent \"$1\" \"$2\" >/dev/null; else cut -d: -f1 \"/etc/$1\" | grep -qFx -e \"$2\"; fi
+}
+";
+
 /// Shell that looks these names up, for [`read()`]; behind [`LOOK_UP`].
 pub fn look_up(database: Database, names: &[&str]) -> String {
     stat::call(&format!("look_up {}", database.name()), names)
@@ -86,6 +94,21 @@ pub fn read<'a>(database: Database, names: &[&'a str], answer: &mut Sections<'_>
         }
     }
     entries
+}
+
+/// What a step does about these accounts, for people: `make app, web; remove intern`.
+pub fn title(due: &[Due<'_>]) -> String {
+    let verb = |due: &Due<'_>| match due.resource.state {
+        State::Absent => "remove",
+        State::Present if due.differs("state") => "make",
+        State::Present => "change",
+    };
+    let about = |wanted: &str| {
+        let names: Vec<&str> =
+            due.iter().filter(|due| verb(due) == wanted).map(|due| due.resource.identity()).collect();
+        (!names.is_empty()).then(|| format!("{wanted} {}", names.join(", ")))
+    };
+    ["make", "change", "remove"].into_iter().filter_map(about).collect::<Vec<_>>().join("; ")
 }
 
 /// What is wrong with the name of a user or group that was written; the host would take some of them for something else.

@@ -16,6 +16,8 @@ pub struct Attribute {
     pub compare: Compare,
     /// One or two sentences for the page, Markdown.
     pub doc: &'static str,
+    /// Whether a secret may stand in it: its kind keeps it off argument lists and environments. Content always may.
+    pub takes_secret: bool,
 }
 
 impl Attribute {
@@ -25,7 +27,7 @@ impl Attribute {
             Type::Version => Compare::Version,
             _ => Compare::Equal,
         };
-        Self { name, ty, side: Side::State, compare, doc }
+        Self { name, ty, side: Side::State, compare, doc, takes_secret: false }
     }
 
     /// Something only a spec can ask for.
@@ -47,6 +49,12 @@ impl Attribute {
     #[must_use]
     pub const fn compared(self, compare: Compare) -> Self {
         Self { compare, ..self }
+    }
+
+    /// The same, in which a secret may stand.
+    #[must_use]
+    pub const fn secret(self) -> Self {
+        Self { takes_secret: true, ..self }
     }
 
     /// Whether it is held against a reading.

@@ -57,7 +57,7 @@ pub struct Example {
 pub struct Spoil {
     /// The address that must be reported, `kind:identity#attribute`.
     pub address: &'static str,
-    /// Shell that breaks just that, run as root on the host.
+    /// Shell that breaks just that, run as root on the host. What only a spec checks must be whole again after a reboot.
     pub spoil: &'static str,
     /// Shell that succeeds exactly when it is whole, with the distribution's own tools.
     pub oracle: &'static str,

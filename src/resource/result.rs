@@ -206,6 +206,50 @@ impl ResourceResult {
     }
 }
 
+impl RunResult {
+    /// Changes every text in it that came from a host, or that something was rendered into.
+    pub fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        for host in &mut self.hosts {
+            match &mut host.outcome {
+                HostOutcome::Judged => {}
+                HostOutcome::Unreachable(trouble) | HostOutcome::Failed(trouble) => {
+                    change(&mut trouble.message);
+                    trouble.hint.iter_mut().for_each(&mut *change);
+                }
+                HostOutcome::NotStarted(why) => change(why),
+            }
+            host.notes.iter_mut().for_each(&mut *change);
+            for resource in &mut host.resources {
+                resource.verdict.each_text(change);
+                match &mut resource.action {
+                    Action::None | Action::NotReached => {}
+                    Action::Changed { title } => change(title),
+                    Action::Failed { title, message } => {
+                        change(title);
+                        change(message);
+                    }
+                    Action::NotSelected(why) | Action::Lost(why) => change(why),
+                }
+                for attribute in resource.attributes.iter_mut().chain(&mut resource.before) {
+                    attribute.verdict.each_text(change);
+                    change(&mut attribute.want);
+                    change(&mut attribute.got);
+                    attribute.diff.iter_mut().for_each(&mut *change);
+                }
+            }
+        }
+    }
+}
+
+impl Verdict {
+    fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        match self {
+            Self::Undecided { why, .. } | Self::Unknown(why) => change(why),
+            Self::InSync | Self::Pending | Self::Drifted | Self::Failed | Self::NotObservable => {}
+        }
+    }
+}
+
 /// Exit codes, the same for every verb.
 pub mod exit {
     /// As declared, or done.

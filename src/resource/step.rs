@@ -64,6 +64,8 @@ pub struct FileWrite {
     pub path: String,
     /// The new content; none leaves it alone.
     pub content: Option<Content>,
+    /// Whether the content is only for a file that is not there: one that is there by then keeps its own.
+    pub if_missing: bool,
     /// The owner by name (or number); none leaves it alone, and means root for a new file.
     pub owner: Option<String>,
     /// The group by name (or number); none leaves it alone, and means root for a new file.

@@ -32,6 +32,7 @@ pub(crate) fn with_wants(kind: &'static dyn Kind, head: &str, wants: IndexMap<&'
         tags: Vec::new(),
         severity: Severity::Medium,
         sensitive: false,
+        secrets: Vec::new(),
         within: None,
         span: Span::start_of(&Source::new("roles/role/role.yml", "")),
         blocked: None,
@@ -109,7 +110,7 @@ pub(crate) fn act(shell: &[&str], path: &str, script: &str) -> (bool, String) {
     let prelude = include_str!("../act/prelude.sh").replace("\nPATH=/usr/local/sbin:", "\nNOT_PATH=");
     let output = Command::new(program)
         .args(arguments)
-        .args(["-eu", "-c", &format!("RUN=test TOUCHED= CHANGED=' '\n{prelude}\n{script}")])
+        .args(["-eu", "-c", &format!("RUN=test d=/nonexistent TOUCHED= CHANGED=' '\n{prelude}\n{script}")])
         .env_clear()
         .envs([("PATH", path), ("LC_ALL", "C"), ("TZ", "UTC")])
         .stdin(std::process::Stdio::null())

@@ -10,6 +10,7 @@ use super::content::Content;
 use super::kind::{Kind, Refresh};
 use super::matcher::Matcher;
 use crate::base::digest::Digest;
+use crate::base::secret::{self, Secret};
 use crate::base::span::Span;
 use crate::base::value::Value;
 
@@ -106,6 +107,8 @@ pub struct Resource {
     pub severity: Severity,
     /// Whether its values must not be shown.
     pub sensitive: bool,
+    /// Secrets that went into its attributes, content aside.
+    pub secrets: Vec<Secret>,
     /// In a spec: how long to wait for it to hold.
     pub within: Option<Duration>,
     /// Where it was declared.
@@ -168,16 +171,21 @@ impl Resource {
         attributes.filter_map(|attribute| Some((attribute, self.wants.get(attribute.name)?)))
     }
 
-    /// A digest of what is declared of one attribute (`state` included): what the record on the host holds.
-    pub fn digest_of(&self, attribute: &str) -> Option<Digest> {
+    /// A digest of what is declared of one attribute (`state` included): what the record on the host holds. Where secrets went
+    /// into it, it begins with [`secret::KEYED`].
+    pub fn digest_of(&self, attribute: &str) -> Option<String> {
         if attribute == "state" {
-            return Some(Digest::of(format!("{:?} {}", self.state, self.head)));
+            return Some(Digest::of(format!("{:?} {}", self.state, self.head)).short());
         }
         Some(match self.wants.get(attribute)? {
-            Want::Exactly(value) => Digest::of(canonical(value)),
-            Want::Content(content) => content.digest(),
-            Want::Matches(matcher) => Digest::of(matcher.to_string()),
+            Want::Exactly(value) => self.kept(&canonical(value)),
+            Want::Content(content) => content.remembered(),
+            Want::Matches(matcher) => self.kept(&matcher.to_string()),
         })
+    }
+
+    fn kept(&self, text: &str) -> String {
+        if self.secrets.is_empty() { Digest::of(text).short() } else { secret::digest(&self.secrets, text) }
     }
 
     /// A digest of everything that is declared of it and would be compared: when it moves, the declaration moved.
@@ -196,7 +204,10 @@ impl Resource {
 
 impl std::fmt::Debug for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {:?} {:?}", self.address, self.state, self.wants)
+        match self.sensitive {
+            true => write!(f, "{} {:?} ***", self.address, self.state),
+            false => write!(f, "{} {:?} {:?}", self.address, self.state, self.wants),
+        }
     }
 }
 

@@ -26,6 +26,9 @@ const PASSES: usize = 3;
 /// How much an act may print.
 const ANSWER_LIMIT: usize = 64 << 20;
 
+/// How the program that follows an act ends when the act is gone without an end: killed.
+const RUN_IS_GONE: u32 = 76;
+
 /// Brings every host to what is declared.
 pub async fn apply(settings: &Settings, events: &Arc<dyn Events>) -> RunResult {
     fleet::each(
@@ -50,7 +53,6 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
         let Some(act) = progress.compose(&settings, &selection, &conversation, &read)? else { break };
         if let Err(stop) = may_act(&settings, &read) {
             outcome = stopped(stop);
-            progress.not_begun();
             break;
         }
         if pass == 0 {
@@ -59,17 +61,14 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
         }
         events.host_phase(&host.name, "act");
         match conversation.act(&act, &catalog).await {
-            Ok(Acted { told, read: after }) => {
-                progress.take(&act, &told, &read, after.as_ref());
-                let begun = begun(&told.begun);
-                match after {
-                    Some(after) => read = after,
-                    None => {
-                        outcome = begun.err().map_or(HostOutcome::Judged, stopped);
-                        progress.not_begun();
-                        break;
-                    }
-                }
+            // It was not begun: what was due is still due, and what earlier passes did is still so.
+            Ok(Acted { told, read: None }) => {
+                outcome = begun(&told.begun).err().map_or(HostOutcome::Judged, stopped);
+                break;
+            }
+            Ok(Acted { told, read: Some(after) }) => {
+                progress.take(&act, &told, &read, &after);
+                read = after;
                 if progress.has_failed() || act.steps.is_empty() {
                     break;
                 }
@@ -190,11 +189,11 @@ impl Conversation<'_> {
         let answer = self.session.exec(exec).await.map_err(unreachable)?;
         let told = ActOutcome::read(act, &frames);
         if told.is_whole {
-            return Ok(Acted { told, read: Some(Self::judged(catalog, &frames)) });
+            return Ok(Acted { told, read: Some(self.judged(catalog, &frames)) });
         }
         match (&told.begun, &answer.end) {
             (Begun::Locked(_) | Begun::Moved(_) | Begun::NoMemory(_), _) => Ok(Acted { told, read: None }),
-            (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline) => {
+            (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline | End::Exit(RUN_IS_GONE)) => {
                 self.come_back(act, catalog, told).await
             }
             (Begun::NotTold, _) => Err(not_told(&answer, "act", deadline)),
@@ -202,7 +201,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// The connection was lost while the act went on. Connects again, waits until the host's lock is free, and looks.
+    /// The connection was lost while the act went on, or the act was killed. Connects again, waits until the host's lock is
+    /// free, and looks.
     async fn come_back(&mut self, act: &Act, catalog: &Arc<Catalog>, told: ActOutcome) -> Result<Acted, Stop> {
         self.events.host_phase(&self.host.name, "reconnect");
         let began = Instant::now();
@@ -230,6 +230,11 @@ impl Conversation<'_> {
                     looks += 1;
                     if may_come || matches!(memory.last, LastRun::Going(_)) {
                         continue;
+                    }
+                    if is_ours && matches!(memory.last, LastRun::Unfollowed(_)) {
+                        let script = act::seen_script(act, &self.place, &nonce()?);
+                        // If that does not arrive, the next run says once more how this one ended.
+                        let _ = self.ask(&script, "act").await;
                     }
                     let told = told.completed(act, memory);
                     let read = (told.begun == Begun::Yes).then_some(read);
@@ -268,6 +273,8 @@ struct Progress {
     /// What was acted on: due again with what was found before is a fight.
     tried: BTreeMap<usize, Tried>,
     left_out: BTreeMap<usize, Action>,
+    /// Whether the last act was lost sight of: then what was read before it says nothing any more.
+    is_lost: bool,
 }
 
 impl Progress {
@@ -278,6 +285,7 @@ impl Progress {
             spent: BTreeSet::new(),
             tried: BTreeMap::new(),
             left_out: BTreeMap::new(),
+            is_lost: false,
         }
     }
 
@@ -307,7 +315,7 @@ impl Progress {
     }
 
     /// Takes in how an act went.
-    fn take(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: Option<&Read>) {
+    fn take(&mut self, act: &Act, told: &ActOutcome, before: &Read, after: &Read) {
         for (step, went) in act.steps.iter().zip(&told.steps) {
             for index in &step.resources {
                 let action = match went {
@@ -340,9 +348,7 @@ impl Progress {
                 self.actions.insert(*index, action);
             }
         }
-        if let Some(after) = after {
-            self.find_fights(act, told, before, after);
-        }
+        self.find_fights(act, told, before, after);
     }
 
     /// A resource that was brought about in this run, and is due again with what was found before, is undone by something.
@@ -364,8 +370,12 @@ impl Progress {
         for (index, times) in again {
             // What a command did in this very act says nothing of the others in it: it may just have had no effect.
             let may_fight = !is_command(after, index) || !acted.contains(&index);
-            let rival =
-                acted.iter().copied().find(|other| may_fight && *other != index && touches_same(after, index, *other));
+            let rival = acted
+                .iter()
+                .filter(|other| may_fight && **other != index)
+                .filter_map(|other| Some((nearness(after, index, *other)?, *other)))
+                .min_by_key(|(nearness, _)| *nearness)
+                .map(|(_, other)| other);
             let state = deviations(after, index).join(", ");
             let message = match rival {
                 Some(rival) => {
@@ -391,13 +401,9 @@ impl Progress {
         self.actions.values().any(|action| matches!(action, Action::Failed { .. } | Action::Lost(_)))
     }
 
-    /// The act was not begun: what was due is still due.
-    fn not_begun(&mut self) {
-        self.actions.clear();
-    }
-
-    /// The act was begun, and nothing of it was told.
+    /// The act was begun, and nothing was read after it.
     fn lose(&mut self, act: &Act) {
+        self.is_lost = true;
         for step in &act.steps {
             for index in &step.resources {
                 self.actions.insert(*index, Action::Lost(step.title.clone()));
@@ -412,6 +418,9 @@ impl Progress {
             .enumerate()
             .map(|(index, mut result)| {
                 result.before = std::mem::take(&mut self.before[index].attributes);
+                if self.is_lost {
+                    forget(&mut result);
+                }
                 result.action = match self.actions.remove(&index) {
                     // It was done, but what was seen afterwards says otherwise.
                     Some(Action::Changed { title }) if result.verdict.is_wrong() => {
@@ -443,18 +452,30 @@ fn deviations(read: &Read, index: usize) -> Vec<String> {
     attributes.map(|attribute| format!("{}: {} instead of {}", attribute.name, attribute.got, attribute.want)).collect()
 }
 
-/// Whether two resources are about the same path, or one lies in the other.
-fn touches_same(read: &Read, one: usize, other: usize) -> bool {
+/// An observation is valid until something acts.
+fn forget(result: &mut ResourceResult) {
+    let unknown = || Verdict::Unknown("it was not read again after the act".to_owned());
+    result.verdict = unknown();
+    for attribute in &mut result.attributes {
+        attribute.verdict = unknown();
+        attribute.got.clear();
+        attribute.diff = None;
+    }
+}
+
+/// Whether one resource may undo the other, the likeliest first: it is about the same path; one lies in the other; it is a
+/// command, which may touch anything.
+fn nearness(read: &Read, one: usize, other: usize) -> Option<u8> {
     let path = |index: usize| {
         let resource = &read.catalog.resources[index];
         resource.kind.path(resource).or_else(|| resource.kind.edits(resource))
     };
+    let is_in = |inner: &str, outer: &str| inner.starts_with(&format!("{outer}/"));
     match (path(one), path(other)) {
-        (Some(one), Some(other)) => {
-            one == other || other.starts_with(&format!("{one}/")) || one.starts_with(&format!("{other}/"))
-        }
-        // A command may touch anything.
-        _ => is_command(read, one) || is_command(read, other),
+        (Some(one), Some(other)) if one == other => Some(0),
+        (Some(one), Some(other)) if is_in(one, other) || is_in(other, one) => Some(1),
+        (Some(_), Some(_)) => None,
+        _ => (is_command(read, one) || is_command(read, other)).then_some(2),
     }
 }
 

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use super::{Events, Settings};
 use crate::base::clean;
 use crate::base::diagnostic::Diagnostics;
+use crate::base::secret::KEYED;
 use crate::catalog::Catalog;
 use crate::catalog::model::Host;
 use crate::catalog::resolve::{self, FactNeeds};
-use crate::judge::{self, Judged, judge};
+use crate::judge::{self, Judged, Outlook, judge};
 use crate::observe::{self, FileReading, Observations, Place, Script};
 use crate::resource::result::Trouble;
-use crate::resource::{Facts, Probe, Want};
+use crate::resource::{Facts, Probe};
 use crate::transport::{Answer, End, Endpoint, Exec, Failure, Session};
 use crate::wire::{self, Frames, Nonce};
 
@@ -28,6 +29,7 @@ pub(super) struct Conversation<'a> {
     pub(super) host: &'a Host,
     pub(super) place: Place,
     pub(super) session: Session,
+    outlook: Outlook,
     /// Exec channels of sessions that were lost.
     earlier_channels: usize,
 }
@@ -48,7 +50,7 @@ pub(super) struct Read {
 }
 
 impl<'a> Conversation<'a> {
-    /// Connects.
+    /// Connects, to judge with an act in view.
     pub(super) async fn open(settings: &'a Settings, events: &'a dyn Events, host: &'a Host) -> Result<Self, Stop> {
         events.host_phase(&host.name, "connect");
         let endpoint = Endpoint { name: host.name.clone(), connection: host.connection.clone() };
@@ -58,7 +60,12 @@ impl<'a> Conversation<'a> {
             project: settings.project.name.clone(),
             host: host.name.clone(),
         };
-        Ok(Self { settings, events, host, place, session, earlier_channels: 0 })
+        Ok(Self { settings, events, host, place, session, outlook: Outlook::ARun, earlier_channels: 0 })
+    }
+
+    /// The same, to judge what is so now.
+    pub(super) fn bare(self) -> Self {
+        Self { outlook: Outlook::AsItIs, ..self }
     }
 
     /// What is declared for the host; asks it for facts where that depends on them.
@@ -88,7 +95,7 @@ impl<'a> Conversation<'a> {
         self.events.host_phase(&self.host.name, "observe");
         let script = Script::compose(catalog, &self.place, &nonce()?);
         let frames = self.ask(&script, "observe").await?;
-        let read = Self::judged(catalog, &frames);
+        let read = self.judged(catalog, &frames);
         if let Some(family) = read.observations.host.family {
             let wrong = self.settings.resolver.wrong_platforms(self.host, family);
             if wrong.has_errors() {
@@ -99,9 +106,9 @@ impl<'a> Conversation<'a> {
     }
 
     /// Judges what the frames of an observation hold.
-    pub(super) fn judged(catalog: &Arc<Catalog>, frames: &Frames) -> Read {
+    pub(super) fn judged(&self, catalog: &Arc<Catalog>, frames: &Frames) -> Read {
         let observations = Observations::read(catalog, frames);
-        let judged = judge(catalog, &observations);
+        let judged = judge(catalog, &observations, self.outlook);
         Read { catalog: Arc::clone(catalog), observations, judged }
     }
 
@@ -116,7 +123,10 @@ impl<'a> Conversation<'a> {
                 !resource.sensitive && resource.kind.has_content() && read.judged[*index].differs.contains(&"content")
             })
             .filter_map(|(index, resource)| Some((index, resource.kind.path(resource)?.to_owned())))
-            .filter(|(index, _)| read.catalog.resources[*index].content().is_some_and(|content| !content.sensitive))
+            .filter(|(index, _)| {
+                let content = read.catalog.resources[*index].content();
+                content.is_some_and(|content| !content.sensitive || content.taint().is_some())
+            })
             .collect();
         if wanted.is_empty() {
             return Ok(());
@@ -127,12 +137,18 @@ impl<'a> Conversation<'a> {
         let frames = self.ask(&script, "compare").await?;
         for ((index, path), reading) in wanted.iter().zip(observe::read_contents(&paths, &frames)) {
             let FileReading::Content(found) = reading else { continue };
-            let Some(Want::Content(content)) =
-                read.catalog.resources[*index].wants.values().find(|want| matches!(want, Want::Content(_)))
-            else {
-                continue;
+            let resource = &read.catalog.resources[*index];
+            let Some(content) = resource.content() else { continue };
+            // While the declaration stays the same, what differs was made by hand. Once it moves, an old secret may go.
+            let was_tainted = read.observations.memory.as_ref().is_ok_and(|memory| {
+                let applied = memory.applied.get(&resource.address.to_string());
+                let told = applied.and_then(|applied| applied.attributes.get("content"));
+                told.is_some_and(|told| told.starts_with(KEYED) && *told != content.remembered())
+            });
+            let diff = match content.taint() {
+                None if !was_tainted => judge::unified(path, &found, content.bytes()),
+                taint => judge::masked(path, &found, content.bytes(), taint, was_tainted),
             };
-            let diff = judge::unified(path, &found, content.bytes());
             for attribute in read.judged[*index].attributes.iter_mut().filter(|attribute| attribute.name == "content") {
                 attribute.diff = Some(diff.clone());
             }
@@ -140,8 +156,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// One exchange that only reads.
-    async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
+    /// One exchange that acts on nothing.
+    pub(super) async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
         let end = nonce()?;
         let mut frames = Frames::new(&script.nonce);
         let mut take = |bytes: &[u8]| {

@@ -25,7 +25,7 @@ pub async fn verify(settings: &Settings, events: &Arc<dyn Events>) -> RunResult 
 
 async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Result<Found, Stop> {
     let host = &settings.project.hosts[index];
-    let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?;
+    let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?.bare();
     let catalog = conversation.catalog().await?;
     let mut read = conversation.read(&catalog).await?;
     wait_for_checks(&mut conversation, &mut read).await?;

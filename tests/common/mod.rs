@@ -19,6 +19,16 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// What a run of the program took.
+#[derive(Debug)]
+pub struct Measured {
+    pub code: i32,
+    /// The most memory that was resident, in KiB.
+    pub peak: u64,
+    /// The most open files that were seen.
+    pub descriptors: usize,
+}
+
 impl Project {
     /// A project with nothing but a name.
     pub fn new() -> Self {
@@ -71,7 +81,8 @@ impl Project {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program with these arguments, in the project.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snowmelt"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         for name in ["NO_COLOR", "CLICOLOR_FORCE", "CI", "GITHUB_ACTIONS", "SSH_AUTH_SOCK"] {
@@ -85,6 +96,29 @@ impl Project {
         let out = self.command(arguments).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is UTF-8");
         Ran { code: out.status.code().unwrap_or(-1), stdout: text(&out.stdout), stderr: text(&out.stderr) }
+    }
+
+    /// Runs the program with a limit of open files, output thrown away, and sees how much it takes.
+    pub fn measured(&self, files: usize, arguments: &[&str]) -> Measured {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_snowmelt")]).args(arguments).current_dir(self.folder.path());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut measured = Measured { code: -1, peak: 0, descriptors: 0 };
+        let folder = PathBuf::from(format!("/proc/{}", child.id()));
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                measured.code = status.code().unwrap_or(-1);
+                return measured;
+            }
+            let status = std::fs::read_to_string(folder.join("status")).unwrap_or_default();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let peak = peak.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+            measured.peak = measured.peak.max(peak.unwrap_or_default());
+            let open = std::fs::read_dir(folder.join("fd")).map_or(0, Iterator::count);
+            measured.descriptors = measured.descriptors.max(open);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     /// Starts the program, output thrown away.

@@ -1,0 +1,236 @@
+//! Folders, file systems and file types that will not have a file: what is refused is left as it was and its cause is named, and
+//! nothing is ever written elsewhere. Everything happens below one folder, in a mount namespace of its own.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use common::{Project, Ran};
+
+/// Whether this test can be made here. Says loudly if not; fails if nothing may be skipped.
+fn is_root(test: &str) -> bool {
+    let can = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
+    if !can {
+        assert!(std::env::var_os("SNOWMELT_NO_SKIP").is_none(), "{test}: needs root and may not be skipped");
+        eprintln!("SKIPPED {test}: it needs root, for mounts and owners");
+    }
+    can
+}
+
+/// A project whose role declares one file, `place/x` with the content `new`, and what else is given.
+fn project(more: &str) -> Project {
+    let project = Project::local("");
+    let place = project.path("place");
+    fs::create_dir(&place).unwrap();
+    let role = format!("resources:\n  - file: {}/x\n    content: new\n{more}", place.display());
+    project.write("roles/x/role.yml", &role);
+    project
+}
+
+/// `apply`, after `before` in the same private mount namespace, in which `place` is the folder of the file; `after` then tells
+/// what is there.
+fn apply_in_namespace(project: &Project, before: &str, after: &str) -> (Ran, String) {
+    let script = format!(
+        "mount --make-rprivate / && cd place && {before}\ncd ..\n{} apply --yes >out 2>err; echo $? >code; cd place; {after}",
+        env!("CARGO_BIN_EXE_snowmelt")
+    );
+    let Output { stdout, stderr, .. } =
+        Command::new("unshare").args(["-m", "sh", "-c", &script]).current_dir(project.path("")).output().unwrap();
+    let code = project.read("code").trim().parse().unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&stderr)));
+    let ran = Ran { code, stdout: project.read("out"), stderr: project.read("err") };
+    (ran, String::from_utf8_lossy(&stdout).trim().to_owned())
+}
+
+#[test]
+fn a_file_system_that_cannot_hold_it_keeps_the_old_one() {
+    if !is_root("a_file_system_that_cannot_hold_it_keeps_the_old_one") {
+        return;
+    }
+    let tmpfs = |options: &str| format!("mount -t tmpfs -o {options} none . && cd $PWD && printf old >x");
+    let cases = [
+        // The disk is full to the last block.
+        (format!("{} && head -c 1M /dev/zero >filler 2>/dev/null; true", tmpfs("size=64k")), "No space left on device"),
+        // There is room, but no inode for the new file.
+        (
+            format!("{} && n=0 && while touch n$n 2>/dev/null; do n=$((n + 1)); done", tmpfs("nr_inodes=20")),
+            "No space left on device",
+        ),
+        (format!("{} && mount -o remount,ro .", tmpfs("size=1m")), "Read-only file system"),
+    ];
+    for (before, cause) in cases {
+        let project = project("");
+        let (ran, left) = apply_in_namespace(&project, &before, "cat x; ls -A | grep -c snowmelt");
+        ran.code(1).says(&[cause, "place/x was not changed"]);
+        assert_eq!(left, "old0", "{before}");
+    }
+}
+
+#[test]
+fn an_immutable_file_is_left_alone() {
+    if !is_root("an_immutable_file_is_left_alone") {
+        return;
+    }
+    let project = project("");
+    let x = project.path("place/x");
+    fs::write(&x, "old").unwrap();
+    if !Command::new("chattr").arg("+i").arg(&x).status().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED an_immutable_file_is_left_alone: the file system has no immutable files");
+        return;
+    }
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(Command::new("chattr").arg("-i").arg(&x).status().unwrap().success());
+    ran.code(1).says(&["Operation not permitted", "place/x was not changed"]);
+    assert_eq!(fs::read_to_string(&x).unwrap(), "old");
+    assert_eq!(fs::read_dir(project.path("place")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_no_plain_file_is_refused_and_named() {
+    if !is_root("what_is_no_plain_file_is_refused_and_named") {
+        return;
+    }
+    for (before, after, was, cause) in [
+        ("printf old >../elsewhere && ln -s ../elsewhere x", "cat ../elsewhere", "old", "is a symbolic link"),
+        ("ln -s ../nowhere x", "readlink x; cat ../nowhere 2>&1 | wc -l", "../nowhere\n1", "is a symbolic link"),
+        ("mkdir x && printf old >x/y", "cat x/y", "old", "directory"),
+        ("mkfifo x", "stat -c %F x", "fifo", "is a named pipe"),
+        (
+            "printf old >x && printf bound >../bound && mount --bind ../bound x",
+            "cat x; umount x; cat x",
+            "boundold",
+            "mount point",
+        ),
+    ] {
+        let project = project("");
+        let (ran, is) = apply_in_namespace(&project, before, after);
+        assert!(ran.code == 1 || ran.code == 3, "{before}: {ran}");
+        ran.says(&[cause]);
+        assert_eq!(is, was, "{before}");
+        let left: Vec<String> = fs::read_dir(project.path("place"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(left, ["x"], "{before}");
+    }
+}
+
+#[test]
+fn another_name_of_the_file_keeps_the_old_content() {
+    let project = project("");
+    fs::write(project.path("other"), "old").unwrap();
+    fs::hard_link(project.path("other"), project.path("place/x")).unwrap();
+    project.run(&["apply", "--yes"]).code(0);
+    assert_eq!((project.read("place/x"), project.read("other")), ("new".into(), "old".into()));
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_written_to_but_never_through() {
+    if !is_root("a_folder_of_somebody_else_is_written_to_but_never_through") {
+        return;
+    }
+    let project = project("    mode: \"0600\"\n");
+    let place = project.path("place");
+    std::os::unix::fs::chown(&place, Some(65534), Some(65534)).unwrap();
+    // What lies there is not followed, and not trusted.
+    project.write("canary", "secret");
+    fs::set_permissions(project.path("canary"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(project.path("canary"), place.join("x")).unwrap();
+    project.run(&["apply", "--yes"]).code(3).says(&["is a symbolic link"]);
+    assert_eq!(project.read("canary"), "secret");
+    fs::remove_file(place.join("x")).unwrap();
+    project.run(&["apply", "--yes"]).code(0);
+    let made = fs::symlink_metadata(place.join("x")).unwrap();
+    assert_eq!((made.uid(), made.mode() & 0o7777), (0, 0o600));
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+    assert_eq!(fs::metadata(project.path("canary")).unwrap().mode() & 0o7777, 0o640);
+}
+
+/// How often we write while somebody swaps what we write to.
+const RACES: usize = 1000;
+
+#[test]
+fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
+    if !is_root("whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(at("secret")).unwrap();
+    fs::write(at("secret/canary"), "canary").unwrap();
+    fs::write(at("secret/x"), "canary").unwrap();
+    for name in ["secret/canary", "secret/x"] {
+        fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::create_dir_all(at("theirs/conf")).unwrap();
+    for name in ["theirs", "theirs/conf"] {
+        std::os::unix::fs::chown(at(name), Some(65534), Some(65534)).unwrap();
+    }
+    let before = state(&at("secret"));
+
+    // The name of the file and that of its folder point to the secret, and back, as fast as it goes.
+    let done = Arc::new(AtomicBool::new(false));
+    let swaps = Arc::new(AtomicUsize::new(0));
+    let (theirs, secret) = (at("theirs"), at("secret"));
+    let (is_done, counted) = (Arc::clone(&done), Arc::clone(&swaps));
+    let swapper = std::thread::spawn(move || {
+        while !is_done.load(Ordering::Relaxed) {
+            let _ = symlink(secret.join("x"), theirs.join("link"));
+            let _ = fs::rename(theirs.join("link"), theirs.join("conf/x"));
+            let _ = fs::rename(theirs.join("conf"), theirs.join("away"));
+            let _ = symlink(&secret, theirs.join("conf"));
+            let _ = fs::remove_file(theirs.join("conf"));
+            let _ = fs::rename(theirs.join("away"), theirs.join("conf"));
+            let _ = fs::remove_file(theirs.join("conf/x"));
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+
+    let prelude = format!("{}\n", include_str!("../src/act/prelude.sh"));
+    fs::write(at("prelude.sh"), prelude).unwrap();
+    fs::write(at("blob"), "ours").unwrap();
+    let conf = at("theirs/conf");
+    let (conf, root) = (conf.display(), folder.path().display());
+    let mut ends = [0_usize; 2];
+    // Many writes in one shell: a process each would leave the swapper little to hit.
+    let script = format!(
+        ". {root}/prelude.sh; d=/nonexistent TOUCHED= CHANGED=' '; look_at / {root} {root}/theirs {conf}\n\
+         n=0; while [ $n -lt {} ]; do n=$((n + 1)); RUN=r$n\n\
+         if (set -eu; put {root}/blob {conf} x '' '' 0644 0644 '') >/dev/null 2>&1; then echo 0; else echo 1; fi\n\
+         (set -eu; adjust {conf} x 1 1 0666) >/dev/null 2>&1 || :\ndone",
+        RACES / 2
+    );
+    let shells = ["dash", "bash"]
+        .map(|shell| Command::new(shell).args(["-c", &script]).stdout(std::process::Stdio::piped()).spawn().unwrap());
+    for shell in shells {
+        let out = shell.wait_with_output().unwrap();
+        for line in String::from_utf8_lossy(&out.stdout).lines() {
+            ends[usize::from(line != "0")] += 1;
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    swapper.join().unwrap();
+    assert_eq!(state(&at("secret")), before, "nothing was written where a name was pointed to");
+    assert_eq!(ends.iter().sum::<usize>(), RACES);
+    assert!(ends[1] > 0 && swaps.load(Ordering::Relaxed) > RACES, "the race was one: {ends:?}");
+}
+
+/// Everything in a folder, with contents, owners and modes.
+fn state(folder: &Path) -> Vec<(String, String, u32, u32, u32)> {
+    let mut all: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let metadata = fs::symlink_metadata(entry.path()).unwrap();
+            let content = fs::read_to_string(entry.path()).unwrap_or_default();
+            (entry.file_name().to_string_lossy().into_owned(), content, metadata.mode(), metadata.uid(), metadata.gid())
+        })
+        .collect();
+    all.sort();
+    all
+}

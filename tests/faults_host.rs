@@ -1,0 +1,128 @@
+//! Hosts in a bad way: a package manager that is locked or was interrupted, children that hold on to what they inherited, one
+//! session at a time, odd settings.
+
+mod common;
+
+use std::time::Duration;
+
+use common::Project;
+use hosts::{Host, Hosts};
+
+fn project(hosts: &Hosts, user: &str, resources: &str) -> Project {
+    let role = format!("resources:\n{resources}");
+    Project::new().file("inventory.yml", &hosts.inventory(user, &["x"])).file("roles/x/role.yml", &role)
+}
+
+/// Waits until shell text succeeds on the host.
+#[track_caller]
+fn until(host: &Host, condition: &str) {
+    host.ask(&format!(
+        "tries=0; until {condition}; do tries=$((tries + 1)); [ $tries -lt 600 ] || exit 1; sleep 0.05; done"
+    ));
+}
+
+#[test]
+fn another_package_transaction_is_waited_for() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    host.spoil("apt-get -q update && (DEBIAN_FRONTEND=noninteractive setsid apt-get -q -y install snow-slow >/dev/null 2>&1 &)");
+    until(host, "[ -e /run/snow-slow.started ]");
+    let project = project(&hosts, "root", "  - package: snow-dep\n");
+    let mut going = project.start(&["apply", "--yes"]);
+    until(host, "pgrep -f 'Lock::Timeout.* snow-dep' >/dev/null");
+    assert_ne!(host.exec("dpkg-query -W snow-dep").code, 0);
+    host.spoil("touch /run/snow-slow.go");
+    assert_eq!(going.wait().unwrap().code(), Some(0));
+    assert_eq!(host.ask("dpkg-query -W -f '${Status}' snow-slow snow-dep"), "install ok installed".repeat(2));
+}
+
+#[test]
+fn whoever_holds_the_package_lock_for_ever_is_named() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    // dpkg's locks are of the kind that only system calls make. F_SETLK, F_WRLCK.
+    host.spoil(
+        "apt-get -q update; setsid perl -e '
+            open F, \">>/var/lib/dpkg/lock-frontend\"; fcntl(F, 6, pack(\"ssx4qqi\", 1, 0, 0, 0, 0)) or die;
+            open G, \">/run/holder\"; print G $$; close G; sleep 600' >/dev/null 2>&1 &",
+    );
+    until(host, "[ -s /run/holder ]");
+    let pid = host.ask("cat /run/holder");
+    let project = project(&hosts, "root", "  - package: snow-dep\n");
+    project
+        .run(&["apply", "--yes"])
+        .code(1)
+        .says(&["Could not get lock /var/lib/dpkg/lock-frontend", &format!("held by process {pid}")]);
+    host.spoil(&format!("test -e /var/lib/dpkg/lock-frontend && kill {pid}"));
+    project.run(&["apply", "--yes"]).code(0);
+}
+
+#[test]
+fn an_interrupted_package_transaction_is_found_and_finished() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    let project = project(&hosts, "root", "  - package: snow-slow\n  - package: snow-dep\n");
+    host.spoil("apt-get -q update && (DEBIAN_FRONTEND=noninteractive setsid apt-get -q -y install snow-slow >/dev/null 2>&1 &)");
+    until(host, "[ -e /run/snow-slow.started ]");
+    host.spoil("pkill -KILL apt-get; pkill -KILL dpkg; touch /run/snow-slow.go");
+    until(host, "! pgrep snow-slow >/dev/null");
+    assert!(host.ask("dpkg-query -W -f '${db:Status-Abbrev}' snow-slow").starts_with("iF"), "it was interrupted");
+    project.run(&["verify"]).code(1).says(&["package:snow-slow"]);
+    project.run(&["apply", "--yes"]).code(0);
+    assert_eq!(
+        host.ask("dpkg-query -W -f '${Status}' snow-slow snow-dep; dpkg --audit"),
+        "install ok installed".repeat(2)
+    );
+    project.run(&["verify"]).code(0);
+}
+
+#[test]
+fn one_session_at_a_time_and_odd_settings_change_no_verdict() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    let project = project(
+        &hosts,
+        "deploy",
+        "  - package: cron\n  - service: cron\n    running: true\n  - file: /etc/x\n    content: x\n  - command: count\n    run: \"id -u >/etc/count\"\n    \
+         unless: test -s /etc/count\n",
+    );
+    host.spoil(
+        "sed -i '1i MaxSessions 1' /etc/ssh/sshd_config.d/test.conf && systemctl restart ssh
+         mount -o remount,noexec /tmp && mount -o remount,noexec /run
+         printf 'LANG=ja_JP.UTF-8\\nLC_ALL=de_DE.UTF-8\\nTZ=Asia/Kathmandu\\nPATH=\\nGREP_OPTIONS=--color=always\\nPOSIXLY_CORRECT=1\\n' >>/etc/environment
+         printf 'echo noise; echo noise >&2; cd /tmp; set -o noglob; alias ls=false\\n' | tee -a /etc/bash.bashrc >~deploy/.bashrc",
+    );
+    project.run(&["plan"]).code(1);
+    project.run(&["apply", "--yes"]).code(0);
+    project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
+    project.run(&["verify"]).code(0);
+    assert_eq!(host.ask("cat /etc/count; cat /etc/x"), "0\nx");
+}
+
+#[test]
+fn a_child_that_holds_its_output_holds_up_nothing() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let project = project(
+        &hosts,
+        "root",
+        "  - command: leave one behind\n    run: (sleep 300 &) ; (setsid sleep 301 &) ; touch /run/left\n    creates: /run/left\n",
+    );
+    project.write("specs/x.yml", "checks:\n  - command: \"sleep 302 & echo said\"\n    stdout: said\n");
+    let began = std::time::Instant::now();
+    project.run(&["apply", "--yes"]).code(0);
+    project.run(&["verify"]).code(0);
+    // Far less than what was left behind sleeps; not a measure of speed.
+    assert!(began.elapsed() < Duration::from_secs(120));
+}
+
+#[test]
+fn a_clock_that_is_off_is_noted_and_changes_no_verdict() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    let project = project(&hosts, "root", "  - file: /etc/x\n    content: x\n");
+    project.run(&["apply", "--yes"]).code(0);
+    // A container has no clock of its own: what tells the time is exchanged.
+    host.spoil("printf '#!/bin/sh\\n[ \"$*\" != +%%s ] || { echo 4102444800; exit; }\\nexec /bin/date \"$@\"\\n' >/usr/local/bin/date && chmod 755 /usr/local/bin/date");
+    project.run(&["verify"]).code(0).says(&["its clock is", "seconds ahead"]);
+    project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
+}

@@ -1,0 +1,266 @@
+//! Secrets from the command that writes them to the file on the host, and every place where they must not be.
+
+mod common;
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use common::{Project, Ran};
+
+/// Holds what quoting, escaping and templates like to change.
+const PASSWORD: &str = "it's \"$HOME\" & 100% <Ünsafe>";
+const TOKEN: &str = "tok-5f3a9c1e7b";
+
+const ROLE: &str = "params: {password: {type: secret}, token: {type: secret}}\n\
+    let: {shouted: \"{{ token | upper }}\"}\n\
+    resources:\n";
+
+/// A project with a key and the secrets `shop/password` and `shop/token`, which the role `x` takes.
+fn project(resources: &str) -> Project {
+    let project = Project::local("");
+    let resources = resources.replace("DIR", &project.path("host").display().to_string());
+    std::fs::create_dir(project.path("host")).unwrap();
+    project.write("roles/x/role.yml", &format!("{ROLE}{resources}"));
+    project.write(
+        "inventory.yml",
+        "groups:\n  all-of-it:\n    roles: [x]\n    vars: {x: {password: {secret: shop/password}, token: {secret: shop/token}}}\n    \
+         hosts: {here: {transport: local}}\n",
+    );
+    run(&project, &["secret", "key"], None).code(0);
+    run(&project, &["secret", "init", "shop"], None).code(0).says(&["for 1 recipient"]);
+    run(&project, &["secret", "add", "shop/password"], Some(&format!("{PASSWORD}\n"))).code(0);
+    run(&project, &["secret", "add", "shop/token"], Some(TOKEN)).code(0);
+    project
+}
+
+/// Runs the program with a home folder of its own, and asserts that it prints no secret.
+#[track_caller]
+fn run(project: &Project, arguments: &[&str], stdin: Option<&str>) -> Ran {
+    run_as(project, &project.path("home"), arguments, stdin)
+}
+
+#[track_caller]
+fn run_as(project: &Project, home: &std::path::Path, arguments: &[&str], stdin: Option<&str>) -> Ran {
+    let mut command = project.command(arguments);
+    command.env("HOME", home).env_remove("XDG_CONFIG_HOME").env_remove("SNOWMELT_IDENTITY");
+    command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+        // A program that refuses at once does not read.
+        let _ = pipe.write_all(text.as_bytes());
+    }
+    let out = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+    let ran = Ran { code: out.status.code().unwrap_or(-1), stdout: text(out.stdout), stderr: text(out.stderr) };
+    assert_clean(&arguments.join(" "), &format!("{}{}", ran.stdout, ran.stderr));
+    ran
+}
+
+/// The forms in which the secrets could show, their parts among them.
+fn forms() -> Vec<String> {
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let mut forms = vec!["it's".to_owned(), "Ünsafe".to_owned(), "it'\\''s".to_owned(), "it&apos;s".to_owned()];
+    for secret in [PASSWORD, TOKEN] {
+        forms.extend([secret.to_owned(), secret.to_uppercase(), hex::encode(secret)]);
+        forms.push(serde_json::Value::from(secret).to_string());
+        for offset in 0..3 {
+            let encoded = base64.encode([vec![0; offset], secret.as_bytes().to_vec()].concat());
+            forms.push(encoded[4..encoded.len() - 4].to_owned());
+        }
+    }
+    forms
+}
+
+#[track_caller]
+fn assert_clean(what: &str, text: &str) {
+    for form in forms() {
+        assert!(!text.contains(&form), "{what}: `{form}` in\n{text}");
+    }
+}
+
+/// No file below this folder holds a secret.
+#[track_caller]
+fn assert_folder_clean(folder: &std::path::Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            assert_folder_clean(&path);
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            assert_clean(&path.display().to_string(), &String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+#[test]
+fn a_secret_reaches_the_host_and_no_other_place() {
+    let project = project(
+        "  - file: DIR/app.conf\n    template: app.conf.j2\n  \
+         - file: DIR/plain\n    content: \"plain\\n\"\n  \
+         - command: log in\n    run: cat >DIR/seen\n    creates: DIR/seen\n    stdin: \"{{ password }}\"\n",
+    );
+    project.write(
+        "roles/x/templates/app.conf.j2",
+        "# the shop\nport = 80\npassword = {{ password }}\nbasic = {{ (\"x:\" ~ token) | b64encode }}\n{{ shouted }}\nworkers = 4\n",
+    );
+    let encrypted = project.read("secrets/shop.yml");
+    assert_clean("secrets/shop.yml", &encrypted);
+    run(&project, &["secret", "check"], None).code(0).says(&["2 secrets in 1 scope, 0 findings"]);
+    run(&project, &["secret", "uses"], None).code(0).says(&["shop/token\n  x.token  on here"]);
+    run(&project, &["show", "here"], None).code(0).says(&["*** ("]);
+    run(&project, &["plan", "-v"], None).code(1);
+    let reports = ["--report", "text", "--report", "json=out/run.json", "--report", "junit=out/junit.xml"];
+    run(&project, &[&["-vvv", "apply", "--yes"][..], &reports].concat(), None).code(0);
+
+    let content = project.read("host/app.conf");
+    assert!(content.contains(&format!("password = {PASSWORD}\n")) && content.contains("TOK-5F3A9C1E7B\n"), "{content}");
+    assert_eq!(project.read("host/seen"), PASSWORD);
+    let mode = |name: &str| project.path(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("host/app.conf"), mode("host/plain")), (0o600, 0o644));
+    run(&project, &["verify"], None).code(0);
+
+    // What the host remembers: no digest that a guess could be held against.
+    assert_folder_clean(&project.path("memory"));
+    let record = project.read("memory/test/here/record");
+    assert!(record.contains("content=~"), "{record}");
+    let plain = sha256(content.as_bytes());
+    assert!(!record.contains(&plain[..12]), "{record}");
+
+    // Only lines that hold a secret are masked, and of what is to go nothing is shown.
+    project.write("host/app.conf", &content.replace("workers = 4", "workers = 5"));
+    let drifted = run(&project, &[&["-vv", "verify", "-v"][..], &reports].concat(), None).code(1);
+    drifted.says(&["-workers = 5", "+workers = 4", " ***", "drifted"]);
+    project.write("host/app.conf", &content.replace(PASSWORD, "anoldpassword"));
+    run(&project, &["plan", "-v"], None).code(1).says(&["-***", "+***", " port = 80"]).hides(&["anoldpassword"]);
+    // Not even when the declaration forgets that there was a secret.
+    project.write("roles/x/templates/app.conf.j2", "# the shop\nport = 80\n");
+    run(&project, &["plan", "-v"], None).code(1).says(&["-***", " port = 80"]).hides(&["anoldpassword"]);
+    assert_folder_clean(&project.path("out"));
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    snowmelt::base::digest::Digest::of(bytes).to_string()
+}
+
+#[test]
+fn what_a_host_says_is_redacted_in_every_report() {
+    let project = project(
+        "  - command: tell\n    run: cat >&2; exit 1\n    always: true\n    stdin: \"{{ password }} and {{ token }}\"\n",
+    );
+    project.write(
+        "specs/x.yml",
+        &format!(
+            "checks:\n  - command: say it\n    run: printf %s {TOKEN} | od -An -tx1 | tr -d ' \\n'; echo {TOKEN}\n    stdout: other\n"
+        ),
+    );
+    let reports = ["--report", "text=-", "--report", "json=out/run.json", "--report", "junit=out/junit.xml"];
+    let failed = run(&project, &[&["-vvv", "apply", "--yes"][..], &reports].concat(), None);
+    failed.code(1).says(&["***"]);
+    assert_folder_clean(&project.path("out"));
+    assert!(project.read("out/run.json").contains("***") && project.read("out/junit.xml").contains("***"));
+}
+
+#[test]
+fn without_a_key_the_rest_runs_and_nothing_is_claimed() {
+    let project = project(
+        "  - file: DIR/secret\n    content: \"{{ password }}\"\n  - file: DIR/plain\n    content: \"plain\\n\"\n",
+    );
+    let nobody = project.path("nobody");
+    let applied = run_as(&project, &nobody, &["apply", "--yes"], None);
+    applied.code(3).says(&["no key for shop/password", "unknown"]);
+    assert!(project.path("host/plain").exists() && !project.path("host/secret").exists());
+    run_as(&project, &nobody, &["verify"], None).code(3);
+    run_as(&project, &nobody, &["secret", "check"], None).code(3).says(&["no key for shop/token"]);
+    run_as(&project, &nobody, &["secret", "edit", "shop/token"], None).code(2).says(&["no key for shop/token"]);
+    let key = project.path("home/.config/snowmelt/identity");
+    let key = key.to_str().unwrap();
+    run_as(&project, &nobody, &["verify", "--identity", key], None).code(1);
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = run_as(&project, &nobody, &["verify", "--identity", key], None);
+    refused.code(2).says(&["can be read by others", "chmod 600"]);
+}
+
+#[test]
+fn mistakes_are_found_before_a_host_is_contacted() {
+    let project = project("  - command: x\n    run: \"login {{ password }}\"\n    always: true\n");
+    run(&project, &["plan"], None).code(2).says(&["a secret (shop/password) cannot stand in `run`", "stdin"]);
+    let inventory = project.read("inventory.yml");
+    project.write("roles/x/role.yml", &format!("{ROLE}  - file: /x\n    content: \"{{{{ token }}}}\"\n"));
+    project.write("inventory.yml", &inventory.replace("shop/token", "shop/tokne"));
+    run(&project, &["plan"], None).code(2).says(&[
+        "there is no secret `tokne`",
+        "did you mean `token`?",
+        "inventory.yml:4:",
+    ]);
+    run(&project, &["secret", "check"], None)
+        .code(1)
+        .says(&["there is no secret `tokne`", "shop/token is used by no host"]);
+    project.write("inventory.yml", &inventory.replace("shop/token", "shpo/token"));
+    run(&project, &["plan"], None).code(2).says(&["unknown scope of secrets `shpo`", "did you mean `shop`?"]);
+    project.write("inventory.yml", &inventory);
+
+    // A ciphertext at another name.
+    let text = project.read("secrets/shop.yml");
+    let (head, entries) = text.split_once("secrets:\n").unwrap();
+    let swapped = entries.replace("  password:", "  a:").replace("  token:", "  password:").replace("  a:", "  token:");
+    project.write("secrets/shop.yml", &format!("{head}secrets:\n{swapped}"));
+    run(&project, &["plan"], None).code(2).says(&["it is the value of `shop/", "copied here"]);
+    run(&project, &["secret", "check"], None).code(1).says(&["copied here"]);
+    project.write("secrets/shop.yml", &text.replace("digest_key:", "digestkey:"));
+    run(&project, &["plan"], None).code(2).says(&["did you mean `digest_key`?"]);
+}
+
+#[test]
+fn values_are_added_changed_and_encrypted_anew() {
+    let project = project("  - file: DIR/a\n    content: \"{{ token }}\"\n");
+    let add = |name: &str, value: &str, code: i32| run(&project, &["secret", "add", name], Some(value)).code(code);
+    add("shop/token", "another-token", 2).says(&["shop/token exists already", "--replace"]);
+    add("shop/short", "12345\n", 2).says(&["shorter than 6"]);
+    add("shop/empty", "", 2).says(&["standard input is empty"]);
+    add("shop/../x", "long enough", 2);
+    add("shpo/x", "long enough", 2).says(&["did you mean `shop`?"]);
+    run(&project, &["secret", "init", "shop"], None).code(2).says(&["exists already"]);
+    run(&project, &["secret", "key"], None).code(2);
+
+    // The comment of somebody who reads the file stays.
+    let text = project.read("secrets/shop.yml").replace("  token: |", "  # of the payment service\n  token: |");
+    project.write("secrets/shop.yml", &text);
+    project.write(
+        "editor",
+        "#!/bin/sh\nset -e\ncase $1 in /dev/shm/*|/run/*) ;; *) exit 1 ;; esac\n\
+         [ \"$(stat -c %a \"$1\")$(stat -c %a \"$(dirname \"$1\")\")\" = 600700 ]\n\
+         sed -i s/tok-/new-/ \"$1\"\necho \"$(dirname \"$1\")\" >where\n",
+    );
+    std::fs::set_permissions(project.path("editor"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = project.command(&["secret", "edit", "shop/token"]);
+    let editor = project.path("editor");
+    let out = command
+        .env("HOME", project.path("home"))
+        .env_remove("VISUAL")
+        .env_remove("XDG_CONFIG_HOME")
+        .env("EDITOR", &editor);
+    let out = out.output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(!std::path::Path::new(project.read("where").trim()).exists(), "the folder of the editor is gone");
+    assert!(project.read("secrets/shop.yml").contains("  # of the payment service\n  token: |"));
+    run(&project, &["apply", "--yes"], None).code(0);
+    assert_eq!(project.read("host/a"), TOKEN.replace("tok-", "new-"));
+
+    // Somebody joins: noticed until the values are encrypted anew, and then they can read them.
+    let bob = project.path("bob");
+    let public = run_as(&project, &bob, &["secret", "key"], None).code(0).stdout;
+    let text = project.read("secrets/shop.yml").replacen("recipients:\n", &format!("recipients:\n  - {public}"), 1);
+    project.write("secrets/shop.yml", &text);
+    run(&project, &["secret", "check"], None).code(1).says(&["snowmelt secret rekey shop"]);
+    run_as(&project, &bob, &["verify"], None).code(3);
+    run_as(&project, &bob, &["secret", "rekey", "shop"], None).code(2).says(&["no key for shop/"]);
+    assert_eq!(project.read("secrets/shop.yml"), text, "nothing was written");
+    run(&project, &["secret", "rekey", "shop"], None).code(0).says(&["2 values for 2 recipients"]);
+    run_as(&project, &bob, &["verify"], None).code(0);
+    // What the host remembers still counts: the key for digests is the same.
+    run(&project, &["secret", "rekey", "shop"], None).code(0);
+    project.write("host/a", "spoilt");
+    run(&project, &["verify"], None).code(1).says(&["drifted"]);
+}
