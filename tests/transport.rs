@@ -604,3 +604,59 @@ async fn a_host_that_stops_answering_is_lost() {
         session.exec(exec("(sleep 20; kill -CONT $PPID) & echo $PPID; kill -STOP $PPID; sleep 20", "")).await.unwrap();
     assert_eq!(answer.end, End::Lost("the host stopped answering".to_owned()));
 }
+
+#[tokio::test]
+async fn a_key_is_looked_at_without_a_login_and_forgotten_again() {
+    if !sshd::available("a_key_is_looked_at_without_a_login_and_forgotten_again") {
+        return;
+    }
+    let sshd = Sshd::start("");
+    let transports = Transports::new(options(sshd.folder.path().to_owned()));
+    let mut endpoint = endpoint(&sshd);
+    endpoint.connection.identity_file = vec![sshd.path("other")];
+    let key = transports.host_key(&endpoint).await.unwrap();
+    let shown = std::process::Command::new("ssh-keygen").arg("-lf").arg(sshd.path("host.pub")).output().unwrap();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains(&key.fingerprint), "{key:?}");
+    assert!(!key.is_known && key.endpoint == "web001" && key.kind == "ssh-ed25519", "{key:?}");
+    assert!(!sshd.path("known_hosts").exists(), "looking writes nothing");
+    assert!(!sshd.log().contains("Failed") && !sshd.log().contains("Accepted"), "{}", sshd.log());
+
+    transports.trust(&key).unwrap();
+    assert!(transports.host_key(&endpoint).await.unwrap().is_known);
+    endpoint.connection.identity_file = vec![sshd.path("user")];
+    transports.connect(&endpoint).await.unwrap().close().await;
+
+    let forgotten = transports.forget(&endpoint).await.unwrap();
+    assert_eq!(forgotten.removed, [format!("{}:1", sshd.path("known_hosts").display())]);
+    assert!(!transports.host_key(&endpoint).await.unwrap().is_known);
+
+    std::fs::write(sshd.path("known_hosts"), format!("[127.0.0.1]:{} {}\n", sshd.port, sshd.public_key("other")))
+        .unwrap();
+    let changed = Transports::new(options(sshd.folder.path().to_owned())).host_key(&endpoint).await.unwrap_err();
+    assert_eq!(changed.phase, Phase::HostKey);
+    assert!(changed.message.contains("known_hosts:1"), "{changed:?}");
+    assert!(changed.hint.unwrap().contains("snowmelt hosts forget"));
+}
+
+#[tokio::test]
+async fn behind_a_new_jump_host_its_key_comes_first() {
+    if !sshd::available("behind_a_new_jump_host_its_key_comes_first") {
+        return;
+    }
+    let (bastion, inner) = (Sshd::start(""), Sshd::start(""));
+    // Both let the same key in.
+    std::fs::copy(bastion.path("authorized_keys"), inner.path("authorized_keys")).unwrap();
+    let transports = Transports::new(options(bastion.folder.path().to_owned()));
+    let mut endpoint = endpoint(&bastion);
+    endpoint.connection.port = Some(inner.port);
+    endpoint.connection.proxy_jump = Some(format!("127.0.0.1:{}", bastion.port));
+    let first = transports.host_key(&endpoint).await.unwrap();
+    assert_eq!((first.endpoint.as_str(), first.is_known), ("127.0.0.1", false));
+    assert!(!bastion.log().contains("Accepted"), "nobody logs in to a host whose key is new");
+    transports.trust(&first).unwrap();
+    let second = transports.host_key(&endpoint).await.unwrap();
+    assert_eq!((second.endpoint.as_str(), second.is_known), ("web001", false));
+    assert!(bastion.log().contains("Accepted") && !inner.log().contains("Accepted"));
+    transports.trust(&second).unwrap();
+    transports.connect(&endpoint).await.unwrap().close().await;
+}

@@ -20,6 +20,7 @@ pub mod model;
 mod names;
 pub mod needs;
 pub mod origins;
+pub mod overrides;
 pub mod params;
 pub mod ranges;
 mod render;

@@ -112,7 +112,8 @@ fn question(plan: &RunResult) -> String {
     }
 }
 
-fn is_yes(answer: &str) -> bool {
+/// Whether an answer agrees; everything that is no clear yes does not.
+pub(super) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 

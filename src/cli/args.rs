@@ -43,13 +43,16 @@ pub(super) enum Color {
     Never,
 }
 
-/// Which hosts.
+/// Which hosts, and how they are reached.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Hosts")]
 pub(super) struct Limit {
     /// Only these hosts: names, globs, group:NAME, role:NAME; `!` excludes (repeatable, or separated by commas)
     #[arg(short, long, value_name = "HOSTS", value_delimiter = ',')]
     pub(super) limit: Vec<String>,
+    /// Connection settings for this run, nearer than the inventory's: user=root,become=false (repeatable)
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    pub(super) connect: Vec<String>,
 }
 
 /// Values from the command line.

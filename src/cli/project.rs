@@ -20,7 +20,7 @@ use crate::base::nearest;
 use crate::catalog::Resolver;
 use crate::catalog::load::{self, LoadOptions};
 use crate::catalog::model::Project;
-use crate::catalog::select;
+use crate::catalog::{overrides, select};
 use crate::resource::result::exit;
 use crate::transport::{TransportOptions, Transports};
 use crate::verbs::{Events, Interrupt, Settings, runtime};
@@ -81,15 +81,22 @@ pub(super) fn load_from(root: &Path, sets: &[String], screen: &Screen) -> Result
     }
 }
 
-/// The hosts that `--limit` selects.
-pub(super) fn select(project: &Project, limit: &Limit) -> Result<Vec<usize>, Failure> {
-    select::select(project, &limit.limit).map_err(failure_of)
+/// The hosts that `--limit` selects, reached as `--connect` says.
+pub(super) fn select(project: &mut Project, limit: &Limit) -> Result<Vec<usize>, Failure> {
+    let chosen = select::select(project, &limit.limit).map_err(failure_of)?;
+    if !limit.connect.is_empty() {
+        let here = std::env::current_dir().map_err(|error| Failure::new(format!("no current folder: {error}"), ""))?;
+        let hosts = project.hosts.iter_mut().enumerate().filter(|(index, _)| chosen.contains(index));
+        let mut hosts: Vec<_> = hosts.map(|(_, host)| host).collect();
+        overrides::set(&limit.connect, &here, home().as_deref(), &mut hosts)?;
+    }
+    Ok(chosen)
 }
 
 /// Everything that the flows are told.
 pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> Result<Settings, Failure> {
-    let Loaded { root, project } = load(global, asked.set, screen)?;
-    let hosts = select(&project, asked.limit)?;
+    let Loaded { root, mut project } = load(global, asked.set, screen)?;
+    let hosts = select(&mut project, asked.limit)?;
     let selection = match asked.narrow {
         Some(narrow) => Selection::new(&narrow.tags, &narrow.only, &narrow.restart).map_err(|wrong| {
             Failure::new(wrong, "write role/kind:identity, for instance nginx/file:/etc/nginx/nginx.conf")

@@ -24,6 +24,10 @@ fn what_people_type_is_understood() {
         "--color never -q verify --project x",
         "run -l web -- uptime -p",
         "hosts --limit group:web --limit !web003",
+        "hosts trust web001 web002 --yes",
+        "hosts trust -l group:web --fingerprint SHA256:x",
+        "hosts forget web001 --project x",
+        "plan --connect user=root,become=false --connect port=2222",
         "show web001 nginx/file:/etc/x --set nginx.workers=4",
         "explain file",
         "secret init shop --recipient age1x --passphrase",
@@ -52,6 +56,10 @@ fn what_makes_no_sense_is_refused() {
         "plan --color sometimes",
         "verify --restart x",
         "plan --yes",
+        "hosts trust",
+        "hosts forget",
+        "hosts trust web001 --yes --fingerprint SHA256:x",
+        "hosts -l web trust web001",
         "secret",
         "secret add",
         "secret add shop/db hunter2",
@@ -67,7 +75,12 @@ fn every_verb_and_flag_is_documented() {
     for verb in command.get_subcommands() {
         let name = verb.get_name();
         assert!(docs.contains(&format!("### snowmelt {name}\n")), "docs/cli.md has no section for {name}");
-        for argument in verb.get_arguments().chain(command.get_arguments()) {
+        for part in verb.get_subcommands() {
+            let words = format!("`snowmelt {name} {}", part.get_name());
+            assert!(docs.contains(&words), "docs/cli.md does not mention {words}");
+        }
+        let of_parts = verb.get_subcommands().flat_map(clap::Command::get_arguments);
+        for argument in verb.get_arguments().chain(of_parts).chain(command.get_arguments()) {
             let Some(long) = argument.get_long().filter(|long| *long != "help" && *long != "version") else { continue };
             assert!(docs.contains(&format!("`--{long}")), "docs/cli.md does not mention --{long} ({name})");
         }

@@ -6,9 +6,10 @@
 //! read refuses the host, because nobody can say which key it meant.
 //!
 //! Keys are compared as the bytes that go over the wire, so that a key type this program cannot parse is still a key that a
-//! host is known by. Nothing here connects or verifies a signature.
+//! host is known by. Nothing here connects or verifies a signature; writing is the business of [`writing`].
 
-use std::io::{Read, Seek, SeekFrom, Write};
+mod writing;
+
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -16,6 +17,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 
 use crate::base::clean;
+
+pub(crate) use writing::{append, forget};
 
 /// One line that says something about hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +173,11 @@ impl KnownHosts {
         self.about(name, Marker::Plain).filter_map(|entry| entry.key.as_ref()).map(|key| key.kind.as_str()).collect()
     }
 
+    /// Where the keys stand that `name` is known by.
+    pub(crate) fn places(&self, name: &str) -> impl Iterator<Item = &Place> {
+        self.about(name, Marker::Plain).map(|entry| &entry.place)
+    }
+
     fn about(&self, name: &str, marker: Marker) -> impl Iterator<Item = &Entry> {
         let name = name.to_ascii_lowercase();
         self.entries.iter().filter(move |entry| entry.marker == marker && entry.hosts.contain(&name))
@@ -180,45 +188,6 @@ impl KnownHosts {
 pub(crate) fn name(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     if port == 22 { host } else { format!("[{host}]:{port}") }
-}
-
-/// Writes a host's key down at the end of a file, which is created with its folder when it is missing. The file is locked
-/// against other writers; a last line without its end gets one first.
-///
-/// # Errors
-/// What kept it from being written.
-pub(crate) fn append(file: &Path, name: &str, kind: &str, blob: &[u8], hashed: bool) -> Result<(), String> {
-    let name = if hashed { hash(name)? } else { name.to_owned() };
-    let line = format!("{name} {kind} {}\n", BASE64.encode(blob));
-    write_line(file, &line).map_err(|error| format!("{} cannot be written: {error}", file.display()))
-}
-
-fn write_line(file: &Path, line: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(folder) = file.parent().filter(|folder| !folder.exists()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let mut open = std::fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(file)?;
-    open.lock()?;
-    let mut text = String::new();
-    if open.seek(SeekFrom::End(0))? > 0 {
-        open.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        open.read_exact(&mut last)?;
-        if last != *b"\n" {
-            text.push('\n');
-        }
-    }
-    text.push_str(line);
-    // One write, so that a reader never sees half a line of ours.
-    open.write_all(text.as_bytes())?;
-    open.sync_all()
-}
-
-fn hash(name: &str) -> Result<String, String> {
-    let mut salt = [0u8; 20];
-    getrandom::fill(&mut salt).map_err(|error| format!("no random bytes: {error}"))?;
-    Ok(format!("|1|{}|{}", BASE64.encode(salt), BASE64.encode(hmac_sha1(&salt, name))))
 }
 
 fn hmac_sha1(salt: &[u8], name: &str) -> Vec<u8> {

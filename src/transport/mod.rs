@@ -26,6 +26,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use self::command::{Command, Elevation, Password, Refusal};
+use crate::base::clean;
 use crate::catalog::connection::{Connection, TransportKind};
 
 /// One host: its name in the inventory and how to reach it.
@@ -141,6 +142,80 @@ impl Transports {
         let elevation = Elevation::of(connection, &user);
         Ok(Session { shared: self.shared.clone(), name: endpoint.name.clone(), user, kind, elevation, channels: 0 })
     }
+}
+
+/// The key that a host shows to whoever connects, before anybody has logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostKey {
+    /// The name of the host it is about: the inventory's, or a jump host's.
+    pub endpoint: String,
+    /// Whose it is: name, address and port, for messages.
+    pub host: String,
+    /// Its type: `ssh-ed25519`.
+    pub kind: String,
+    /// `SHA256:` and its digest, as `ssh-keygen -l` shows it.
+    pub fingerprint: String,
+    /// Whether it is trusted already.
+    pub is_known: bool,
+    /// The file it would be written to.
+    pub file: Option<PathBuf>,
+    /// The name it would be written under.
+    name: String,
+    blob: Vec<u8>,
+    hash_name: bool,
+}
+
+/// What came of forgetting a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The name it was known by: `[192.0.2.1]:2222`.
+    pub name: String,
+    /// The lines that were removed, `file:line`.
+    pub removed: Vec<String>,
+    /// Lines in the system's files, which are not ours to change.
+    pub left: Vec<String>,
+}
+
+impl Transports {
+    /// The key that a host shows; where a host on the way there is not known yet, that one's. Nobody logs in to the host it
+    /// is about.
+    ///
+    /// # Errors
+    /// What stopped it; in phase [`Phase::HostKey`] a key that contradicts what is known, or was revoked.
+    pub async fn host_key(&self, endpoint: &Endpoint) -> Result<HostKey, Failure> {
+        match endpoint.connection.transport {
+            TransportKind::Local => Err(no_keys(endpoint)),
+            TransportKind::Ssh => ssh::look(&self.shared, endpoint).await,
+        }
+    }
+
+    /// Writes a key down as known.
+    ///
+    /// # Errors
+    /// What kept it from being written.
+    pub fn trust(&self, key: &HostKey) -> Result<(), Failure> {
+        let fail = |problem: String| Failure::new(Phase::HostKey, format!("{}: {problem}", key.host));
+        let file = key.file.as_ref().ok_or_else(|| fail("there is no file of known hosts to write to".to_owned()))?;
+        known_hosts::append(file, &key.name, &key.kind, &key.blob, key.hash_name).map_err(fail)?;
+        self.shared.ssh.forget_known_hosts();
+        Ok(())
+    }
+
+    /// Forgets the keys that a host is known by.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub async fn forget(&self, endpoint: &Endpoint) -> Result<Forgotten, Failure> {
+        match endpoint.connection.transport {
+            TransportKind::Local => Err(no_keys(endpoint)),
+            TransportKind::Ssh => ssh::forget(&self.shared, endpoint).await,
+        }
+    }
+}
+
+fn no_keys(endpoint: &Endpoint) -> Failure {
+    Failure::new(Phase::Resolve, format!("{}: this machine has no host key to itself", clean::line(&endpoint.name)))
+        .hint("leave it out: only hosts that are reached by ssh show one")
 }
 
 /// An open session with one host.

@@ -6,6 +6,7 @@
 mod apply;
 mod conversation;
 mod fleet;
+mod keys;
 mod plan;
 mod results;
 mod run;
@@ -24,6 +25,7 @@ use crate::resource::result::HostResult;
 use crate::transport::Transports;
 
 pub use apply::apply;
+pub use keys::{forget, host_keys};
 pub use plan::plan;
 pub use run::{CommandAnswer, CommandResult, run};
 pub use verify::verify;

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, Error};
 
 use super::Run;
 use super::host_key::{Policy, Trust};
 use crate::base::clean;
 use crate::transport::known_hosts::{self, KnownHosts};
-use crate::transport::{Failure, Shared};
+use crate::transport::{Failure, HostKey, Shared};
 
 /// How much of a banner or farewell is kept, in characters.
 const SHOWN: usize = 300;
@@ -20,6 +20,8 @@ const SHOWN: usize = 300;
 /// What was learned about a connection while nobody was asking.
 #[derive(Default)]
 pub(crate) struct Notes {
+    /// The key it showed, when that was all that was asked for.
+    pub(crate) key: Option<HostKey>,
     /// Why its key was refused.
     pub(crate) refusal: Option<Failure>,
     /// What it says before a login, cleaned and shortened.
@@ -47,6 +49,8 @@ pub(crate) struct Guard {
     pub(crate) notebook: Notebook,
     /// The key that was accepted: a later key exchange must show the same.
     pub(crate) accepted: Option<Vec<u8>>,
+    /// Whether its key is only looked at: it is noted and refused.
+    pub(crate) only_look: bool,
 }
 
 impl Guard {
@@ -57,6 +61,21 @@ impl Guard {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
                 self.policy.judge_certificate(&self.known, certificate, now)
             }
+        }
+    }
+
+    fn host_key(&self, shown: &PublicKeyOrCertificate, blob: Vec<u8>, is_known: bool) -> HostKey {
+        let key = shown.public_key();
+        HostKey {
+            endpoint: self.policy.called.clone(),
+            host: self.policy.shown.clone(),
+            kind: key.algorithm().to_string(),
+            fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+            is_known,
+            file: self.policy.files.first().cloned(),
+            name: self.policy.name.clone(),
+            blob,
+            hash_name: self.hash_names,
         }
     }
 
@@ -80,6 +99,11 @@ impl Handler for Guard {
             return Ok(*accepted == blob);
         }
         match self.judge(shown) {
+            Ok(trust) if self.only_look => {
+                let key = self.host_key(shown, blob, trust == Trust::Known);
+                self.notebook.with(|notes| notes.key = Some(key));
+                Ok(false)
+            }
             Ok(trust) => {
                 if trust == Trust::New {
                     self.write_down(shown, &blob);

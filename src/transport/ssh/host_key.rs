@@ -17,6 +17,8 @@ use crate::transport::{Failure, Phase};
 /// What one host is to be held against.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
+    /// The name it is called by in the inventory or on the way to another host.
+    pub(crate) called: String,
     /// The host as it stands in messages: name, address and port.
     pub(crate) shown: String,
     /// The name it is looked up by; with a port other than 22 `[name]:port`.
@@ -59,15 +61,15 @@ impl Policy {
             Verdict::Known => Ok(Trust::Known),
             Verdict::Unknown if self.checking == HostKeyChecking::AcceptNew => Ok(Trust::New),
             Verdict::Unknown => Err(self.refuse(&format!("is not known: it shows the key {fingerprint}")).hint(format!(
-                "compare that fingerprint with the host's own (`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`), then add \
-                 the key with `ssh-keyscan` to {}; or allow `host_key_checking: accept-new`",
+                "compare that fingerprint with the host's own (`ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`) and write the \
+                 key to {} with `snowmelt hosts trust`; or allow `host_key_checking: accept-new`",
                 self.files()
             ))),
             Verdict::Changed(places) => Err(self
                 .refuse(&format!("shows the key {fingerprint}, but is known by another: {}", known_hosts::list(&places)))
                 .hint(format!(
-                    "somebody may be listening in between. If the host was rebuilt, compare the fingerprint, then remove \
-                     the old key: `ssh-keygen -R '{}'`",
+                    "somebody may be listening in between. If the host was rebuilt, compare the fingerprint, then remove the \
+                     old key with `snowmelt hosts forget` (`ssh-keygen -R '{}'` for one that is not in the inventory)",
                     self.name
                 ))),
             Verdict::Revoked(place) => Err(self
@@ -213,7 +215,15 @@ mod tests {
 
     fn policy(checking: HostKeyChecking) -> Policy {
         let name = "h".to_owned();
-        Policy { shown: "h:22".into(), principal: name.clone(), name, bare: None, checking, files: Vec::new() }
+        Policy {
+            called: name.clone(),
+            shown: "h:22".into(),
+            principal: name.clone(),
+            name,
+            bare: None,
+            checking,
+            files: Vec::new(),
+        }
     }
 
     fn known(text: &str) -> KnownHosts {

@@ -32,8 +32,9 @@ use self::severable::{Knife, severable};
 use super::command::{Command, Refusal};
 use super::conversation::{self, Event, Hear, Speak};
 use super::known_hosts::{self, KnownHosts};
-use super::{Answer, End, Endpoint, Exec, Failure, Phase, Shared};
+use super::{Answer, End, Endpoint, Exec, Failure, Forgotten, HostKey, Phase, Shared};
 use crate::base::clean;
+use crate::catalog::connection::HostKeyChecking;
 
 /// How much a channel may send ahead of us: the bound of what a host can make us hold beyond the limits of a program.
 const WINDOW: u32 = 256 * 1024;
@@ -113,23 +114,93 @@ pub(crate) async fn connect(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result
     open(shared, &endpoint.name, &settings).await
 }
 
-/// Opens a link to a host that others may lie behind.
-async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<Link, Failure> {
+/// The key that the first host shows which is not known yet, on the way to a host or that host itself; when all are known,
+/// the host's own. Nobody logs in to the host that it is about, only to those before it.
+pub(crate) async fn look(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<HostKey, Failure> {
+    let settings = lookup::resolve(shared, &endpoint.name, &endpoint.connection).await?;
+    let mut next = route::before(shared, &settings).await?;
+    let mut way = vec![(endpoint.name.clone(), settings)];
+    while let Some((name, settings)) = next {
+        next = route::before(shared, &settings).await?;
+        way.push((name, settings));
+    }
+    // The nearest first: each is reached through those that were found to be known.
+    for (name, settings) in way.iter().skip(1).rev() {
+        let key = show(shared, name, settings).await.map_err(|mut failure| {
+            failure.message = format!("jump host {}", failure.message);
+            failure
+        })?;
+        if !key.is_known {
+            return Ok(key);
+        }
+    }
+    show(shared, &way[0].0, &way[0].1).await
+}
+
+/// The key of one host, to which the way is known.
+async fn show(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<HostKey, Failure> {
+    let (at, known) = known_to(shared, name, settings)?;
+    // A new key is not refused here, but it is not taken either.
+    let policy = Policy { checking: HostKeyChecking::AcceptNew, ..policy(name, &at, settings) };
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let notebook = Notebook::default();
+        match handshake(shared, settings, &policy, &known, &notebook, true).await {
+            Ok(_) => return Err(Failure::new(Phase::HostKey, format!("{at}: it showed no key"))),
+            Err((failure, again)) => match notebook.with(|notes| notes.key.take()) {
+                Some(key) => return Ok(key),
+                None if again && attempt < MOST_CONNECTS => tokio::time::sleep(backoff(attempt)).await,
+                None => return Err(failure),
+            },
+        }
+    }
+}
+
+/// Forgets the keys that a host is known by. Returns where they stood, and where there are more that are not ours to remove.
+pub(crate) async fn forget(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Forgotten, Failure> {
+    let settings = lookup::resolve(shared, &endpoint.name, &endpoint.connection).await?;
+    let at = place(&endpoint.name, &settings);
+    let name = policy(&endpoint.name, &at, &settings).name;
+    let fail = |problem: String| Failure::new(Phase::HostKey, format!("{at}: {problem}"));
+    let mut removed = Vec::new();
+    for file in &settings.known_hosts {
+        let places = known_hosts::forget(file, &name).map_err(fail)?;
+        removed.extend(places.iter().map(ToString::to_string));
+    }
+    shared.ssh.forget_known_hosts();
+    let mut global = KnownHosts::default();
+    for file in &settings.global_known_hosts {
+        global.load(file).map_err(fail)?;
+    }
+    let left = global.places(&name).map(ToString::to_string).collect();
+    Ok(Forgotten { name, removed, left })
+}
+
+/// A host as it stands in messages, and what is known of it and all others.
+fn known_to(shared: &Shared, name: &str, settings: &Settings) -> Result<(String, Arc<KnownHosts>), Failure> {
     let at = place(name, settings);
     let files: Vec<PathBuf> = settings.known_hosts.iter().chain(&settings.global_known_hosts).cloned().collect();
     let known = shared.ssh.known_hosts((files, settings.revoked_keys.clone())).map_err(|problem| {
         Failure::new(Phase::HostKey, format!("{at}: {problem}"))
             .hint("a host cannot be verified while that file cannot be read")
     })?;
-    let policy = policy(&at, settings);
+    Ok((at, known))
+}
+
+/// Opens a link to a host that others may lie behind.
+async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<Link, Failure> {
+    let (at, known) = known_to(shared, name, settings)?;
+    let policy = policy(name, &at, settings);
     let login = shared.ssh.login(settings, shared.options.logins_per_endpoint);
     // The semaphore is never closed; a permit is only a courtesy to the host's MaxStartups.
     let _permit = login.acquire().await.ok();
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match handshake(shared, settings, &at, &policy, &known).await {
-            Ok((mut handle, notebook, knife)) => {
+        let notebook = Notebook::default();
+        match handshake(shared, settings, &policy, &known, &notebook, false).await {
+            Ok((mut handle, knife)) => {
                 authenticate::log_in(shared, settings, &at, &mut handle, &notebook).await?;
                 return Ok(Link { handle, notebook, user: settings.user.clone(), at, _knife: knife });
             }
@@ -144,15 +215,18 @@ async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<L
 
 /// One attempt, up to a verified host. The error says whether the host dropped us before anything was agreed, which is what
 /// sshd does with more logins than its MaxStartups and the only thing worth another try.
+///
+/// `only_look`: the key is written into the notebook and refused, so that nobody logs in.
 async fn handshake(
     shared: &Arc<Shared>,
     settings: &Settings,
-    at: &str,
     policy: &Policy,
     known: &Arc<KnownHosts>,
-) -> Result<(Handle<Guard>, Notebook, Knife), (Failure, bool)> {
-    let notebook = Notebook::default();
-    let dialed = route::dial(shared, settings, at, &notebook).await;
+    notebook: &Notebook,
+    only_look: bool,
+) -> Result<(Handle<Guard>, Knife), (Failure, bool)> {
+    let at = policy.shown.as_str();
+    let dialed = route::dial(shared, settings, at, notebook).await;
     let Dialed { stream, deadline } = dialed.map_err(|failure| (failure, false))?;
     let (stream, knife) = severable(stream);
     let guard = Guard {
@@ -162,13 +236,14 @@ async fn handshake(
         hash_names: settings.hash_known_hosts,
         notebook: notebook.clone(),
         accepted: None,
+        only_look,
     };
     let connecting = russh::client::connect_stream(config(settings, policy, known), stream, guard);
     match tokio::time::timeout_at(deadline, connecting).await {
-        Ok(Ok(handle)) => Ok((handle, notebook, knife)),
+        Ok(Ok(handle)) => Ok((handle, knife)),
         Ok(Err(error)) => match notebook.with(|notes| notes.refusal.take()) {
             Some(refusal) => Err((refusal, false)),
-            None => Err(broken_handshake(at, &error, &notebook)),
+            None => Err(broken_handshake(at, &error, notebook)),
         },
         Err(_) => {
             let seconds = settings.connect_timeout.as_secs_f32();
@@ -219,7 +294,7 @@ fn config(settings: &Settings, policy: &Policy, known: &KnownHosts) -> Arc<Confi
     })
 }
 
-fn policy(at: &str, settings: &Settings) -> Policy {
+fn policy(called: &str, at: &str, settings: &Settings) -> Policy {
     let (name, bare) = match &settings.host_key_alias {
         Some(alias) => (alias.to_ascii_lowercase(), None),
         None => {
@@ -229,7 +304,7 @@ fn policy(at: &str, settings: &Settings) -> Policy {
     };
     let principal = settings.host_key_alias.as_ref().unwrap_or(&settings.host).to_ascii_lowercase();
     let (checking, files) = (settings.host_key_checking, settings.known_hosts.clone());
-    Policy { shown: at.to_owned(), name, bare, principal, checking, files }
+    Policy { called: called.to_owned(), shown: at.to_owned(), name, bare, principal, checking, files }
 }
 
 /// A host as it stands in messages.

@@ -215,6 +215,13 @@ async fn resolve_hop(
     Ok((host, hop))
 }
 
+/// The host through which another one is reached, if any: its name and how it is reached itself. The way is checked first.
+pub(crate) async fn before(shared: &Arc<Shared>, settings: &Settings) -> Result<Option<(String, Settings)>, Failure> {
+    let Route::Jump(hops) = &settings.route else { return Ok(None) };
+    check_way(shared, settings, hops.clone()).await?;
+    resolve_hop(shared, settings, hops).await.map(Some)
+}
+
 /// Follows a way to its beginning without connecting anywhere.
 async fn check_way(shared: &Arc<Shared>, settings: &Settings, mut hops: Vec<String>) -> Result<(), Failure> {
     let mut depth = 0;
