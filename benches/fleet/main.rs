@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use hosts::{Host, Hosts};
 use measure::{Candidate, Cost, middle, side_by_side};
 use mix::Mix;
-use snowmelt::catalog::load::{self, LoadOptions};
 use snowmelt::catalog::Resolver;
+use snowmelt::catalog::load::{self, LoadOptions};
 
 const SNOWMELT: &str = env!("CARGO_BIN_EXE_snowmelt");
 
@@ -140,9 +140,8 @@ fn growth(hosts: &Hosts, rounds: usize) {
     let small = Project::new(hosts, &Mix::new(100, &hosts[0]).role());
     let project = Project::new(hosts, &large.role());
     project.snowmelt("apply", &["apply", "--yes", "-l", "h1"]).run(&[]);
-    let script = |project: &Project, name: &str, mix: &Mix| {
-        project.xargs_ssh(name, hosts, SAME_CIPHERS, &mix.script(), "h1")
-    };
+    let script =
+        |project: &Project, name: &str, mix: &Mix| project.xargs_ssh(name, hosts, SAME_CIPHERS, &mix.script(), "h1");
     let candidates = [
         small.snowmelt("snowmelt verify, 100", &["verify", "-l", "h1"]),
         project.snowmelt("snowmelt verify, 1,000", &["verify", "-l", "h1"]),
@@ -205,7 +204,10 @@ fn client(rounds: usize) {
         }
         write(&format!("roles/{role}/role.yml"), &text);
     }
-    write("inventory.yml", &format!("groups:\n  all-hosts:\n    roles: [{}]\n    hosts: {{h1: {{transport: local}}}}\n", roles.join(", ")));
+    write(
+        "inventory.yml",
+        &format!("groups:\n  all-hosts:\n    roles: [{}]\n    hosts: {{h1: {{transport: local}}}}\n", roles.join(", ")),
+    );
     let mut took = [const { Vec::new() }; 3];
     for _ in 0..rounds {
         let began = Instant::now();

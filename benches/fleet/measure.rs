@@ -50,7 +50,8 @@ impl Candidate {
             .output()
             .expect("bash runs");
         if !output.status.success() {
-            let said = ["out.txt", "err.txt"].map(|name| fs::read_to_string(self.folder.join(name)).unwrap_or_default());
+            let said =
+                ["out.txt", "err.txt"].map(|name| fs::read_to_string(self.folder.join(name)).unwrap_or_default());
             panic!("{} did not succeed ({}): {}", self.name, output.status, said.join(""));
         }
         // What the hosts still do for a session that has ended belongs to it.
@@ -136,7 +137,8 @@ pub(crate) fn memory_of(candidate: &Candidate) -> (Duration, f64) {
     let status = loop {
         // The high-water mark survives until the process is gone; what it grew in its last moment is missed.
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let mark =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         most = most.max(mark.unwrap_or(0));
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             break status;
@@ -146,4 +148,3 @@ pub(crate) fn memory_of(candidate: &Candidate) -> (Duration, f64) {
     assert!(status.success(), "{} ended with {status}", candidate.name);
     (began.elapsed(), f64::from(most) / 1024.0)
 }
-

@@ -85,7 +85,7 @@ fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
 
 /// What the plan said would, or might, be done.
 fn shown(plan: &RunResult) -> Confirmed {
-    let may_act = |resource: &&ResourceResult| {
+    let may_act = |resource: &&Arc<ResourceResult>| {
         let is_open = matches!(resource.verdict, Verdict::Undecided { .. } | Verdict::NotObservable);
         !resource.is_check && (resource.verdict.is_wrong() || is_open)
     };

@@ -92,7 +92,7 @@ fn settings(hosts: &[String], limit: &Limit, global: &Global, screen: &Screen) -
     let mut loaded = project::load(global, &Set::default(), screen)?;
     let limit = Limit { limit: hosts.iter().chain(&limit.limit).cloned().collect(), connect: limit.connect.clone() };
     let chosen = project::select(&mut loaded.project, &limit)?;
-    Ok(project::defaults(&loaded.root, loaded.project, chosen, screen))
+    Ok(project::defaults(&loaded.root, loaded.project, chosen, &global.identity, screen))
 }
 
 fn trust(args: &Trust, global: &Global, screen: &Screen) -> End {

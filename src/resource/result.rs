@@ -222,6 +222,7 @@ impl RunResult {
             }
             host.notes.iter_mut().for_each(&mut *change);
             for resource in &mut host.resources {
+                let resource = Arc::make_mut(resource);
                 resource.verdict.each_text(change);
                 match &mut resource.action {
                     Action::None | Action::NotReached => {}

@@ -187,7 +187,9 @@ fn names_hold_no_values() {
         shown(run).all("testcase").iter().map(|case| case.get("name").to_owned()).collect()
     };
     let before = names(&run);
-    for attribute in run.hosts.iter_mut().flat_map(|host| &mut host.resources).flat_map(|r| &mut Arc::make_mut(r).attributes) {
+    for attribute in
+        run.hosts.iter_mut().flat_map(|host| &mut host.resources).flat_map(|r| &mut Arc::make_mut(r).attributes)
+    {
         (attribute.got, attribute.want) = ("other".into(), "another".into());
     }
     assert_eq!(names(&run), before);

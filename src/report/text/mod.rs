@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn a_title_keeps_what_it_says_beyond_the_address() {
         let mut run = sample::applied();
-        Arc::make_mut(&mut run.hosts[1].resources[0]).action = Action::Changed { title: "install nginx /etc/nginx/nginx.conf".into() };
+        Arc::make_mut(&mut run.hosts[1].resources[0]).action =
+            Action::Changed { title: "install nginx /etc/nginx/nginx.conf".into() };
         assert!(shown(&run).contains("nginx.conf  install nginx /etc/nginx/nginx.conf\n"), "{}", shown(&run));
     }
 
