@@ -378,8 +378,8 @@ fn a_restart_is_owed_until_it_was_done() {
     stage.project.write("roles/x/role.yml", &role("zero", "true"));
     stage.apply(&[0]);
     let greeting = || host.ask("cat /run/snow-hello.greeting");
-    type Way<'a> = (&'a str, &'a dyn Fn(&mut Going));
-    let ways: [Way<'_>; 3] = [
+    type Way<'a> = &'a dyn Fn(&mut Going);
+    let ways: [(&str, Way<'_>); 3] = [
         // All that runs on the host is killed, as by the kernel when it is out of memory.
         ("one", &|_| host.spoil("systemctl kill --kill-who=all -s KILL 'snowmelt-*'")),
         // The controller is killed, and what it began with it.

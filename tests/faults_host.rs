@@ -43,7 +43,7 @@ fn whoever_holds_the_package_lock_for_ever_is_named() {
     // dpkg's locks are of the kind that only system calls make. F_SETLK, F_WRLCK.
     host.spoil(
         "apt-get -q update; setsid perl -e '
-            open F, \">>/var/lib/dpkg/lock-frontend\"; fcntl(F, 6, pack(\"ssx4qqi\", 1, 0, 0, 0, 0)) or die;
+            open F, \">>/var/lib/dpkg/lock-frontend\"; $l = pack(\"ssx4qqi\", 1, 0, 0, 0, 0); fcntl(F, 6, $l) or die;
             open G, \">/run/holder\"; print G $$; close G; sleep 600' >/dev/null 2>&1 &",
     );
     until(host, "[ -s /run/holder ]");
@@ -89,7 +89,7 @@ fn one_session_at_a_time_and_odd_settings_change_no_verdict() {
     host.spoil(
         "sed -i '1i MaxSessions 1' /etc/ssh/sshd_config.d/test.conf && systemctl restart ssh
          mount -o remount,noexec /tmp && mount -o remount,noexec /run
-         printf 'LANG=ja_JP.UTF-8\\nLC_ALL=de_DE.UTF-8\\nTZ=Asia/Kathmandu\\nPATH=\\nGREP_OPTIONS=--color=always\\nPOSIXLY_CORRECT=1\\n' >>/etc/environment
+         printf 'LANG=ja_JP.UTF-8\\nLC_ALL=de_DE.UTF-8\\nTZ=Asia/Kathmandu\\nGREP_OPTIONS=--color=always\\nPOSIXLY_CORRECT=1\\n' >>/etc/environment
          printf 'echo noise; echo noise >&2; cd /tmp; set -o noglob; alias ls=false\\n' | tee -a /etc/bash.bashrc >~deploy/.bashrc",
     );
     project.run(&["plan"]).code(1);

@@ -102,9 +102,9 @@ report() {
 	cat "$D/$1.s" 2>/dev/null
 	e "p$1s" 0
 	b "p$1o"
-	cat "$D/$1.out" 2>/dev/null
+	head -c 262145 "$D/$1.out" 2>/dev/null
 	e "p$1o" 0
 	b "p$1e"
-	cat "$D/$1.err" 2>/dev/null
+	head -c 16385 "$D/$1.err" 2>/dev/null
 	e "p$1e" 0
 }

@@ -71,9 +71,10 @@ probe() {
 	[ ! -e "$D/$id.i" ] || input=$D/$id.i
 	mkfifo "$D/$id.o" "$D/$id.e"
 	# A reader per stream bounds what is kept; beyond it the writer gets a broken pipe. The end of the command is waited
-	# for, not that of the pipe: a process it left behind may hold the pipe for ever.
-	(head -c 262145 <"$D/$id.o" >"$D/$id.out"; : >"$D/$id.od") 2>/dev/null &
-	(head -c 16385 <"$D/$id.e" >"$D/$id.err"; : >"$D/$id.ed") 2>/dev/null &
+	# for, not that of the pipe: a process it left behind may hold the pipe for ever. So the reader must write what it has at
+	# once, which of all tools only cat does; its bound is a little higher than what is reported, in blocks of 512 or 1024.
+	(ulimit -c 0; ulimit -f 514; cat <"$D/$id.o" >"$D/$id.out"; : >"$D/$id.od") 2>/dev/null &
+	(ulimit -c 0; ulimit -f 34; cat <"$D/$id.e" >"$D/$id.err"; : >"$D/$id.ed") 2>/dev/null &
 	(
 		cd "${4:-/}" 2>/dev/null || exit 203
 		limited "$2" "$3" "$5"

@@ -26,6 +26,10 @@ const PASSES: usize = 3;
 /// How much an act may print.
 const ANSWER_LIMIT: usize = 64 << 20;
 
+/// How the program that receives an act ends when there is no room for it, and when it did not arrive whole.
+const NO_SPACE: u32 = 74;
+const CUT: u32 = 75;
+
 /// How the program that follows an act ends when the act is gone without an end: killed.
 const RUN_IS_GONE: u32 = 76;
 
@@ -62,13 +66,13 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
         events.host_phase(&host.name, "act");
         match conversation.act(&act, &catalog).await {
             // It was not begun: what was due is still due, and what earlier passes did is still so.
-            Ok(Acted { told, read: None }) => {
-                outcome = begun(&told.begun).err().map_or(HostOutcome::Judged, stopped);
+            Ok(Acted::NotBegun(stop)) => {
+                outcome = stopped(stop);
                 break;
             }
-            Ok(Acted { told, read: Some(after) }) => {
+            Ok(Acted::Begun { told, read: after }) => {
                 progress.take(&act, &told, &read, &after);
-                read = after;
+                read = *after;
                 if progress.has_failed() || act.steps.is_empty() {
                     break;
                 }
@@ -132,36 +136,47 @@ fn may_act(settings: &Settings, read: &Read) -> Result<(), Stop> {
     Err(failed("act", message, Some("update the checkout, or say --older if it shall be reverted")))
 }
 
-/// What an act that was begun came to.
-struct Acted {
-    told: ActOutcome,
-    /// The closing observation; none when the act did not begin.
-    read: Option<Read>,
+/// What an act that was sent came to.
+enum Acted {
+    /// It was begun: how it went, and the closing observation.
+    Begun { told: ActOutcome, read: Box<Read> },
+    /// It was not, and why.
+    NotBegun(Stop),
 }
 
-fn begun(begun: &Begun) -> Result<(), Stop> {
-    let by = |who: &str| if who.is_empty() { "somebody".to_owned() } else { who.to_owned() };
-    match begun {
-        Begun::Yes => Ok(()),
-        Begun::Locked(who) => {
-            Err(failed("act", format!("locked by {}", by(who)), Some("wait until that run has ended, then run again")))
+impl Acted {
+    fn of(told: ActOutcome, read: Read) -> Self {
+        match not_begun(&told.begun) {
+            None => Self::Begun { told, read: Box::new(read) },
+            Some(stop) => Self::NotBegun(stop),
         }
-        Begun::Moved(who) => Err(failed(
+    }
+}
+
+/// Why an act was not begun; none when it was.
+fn not_begun(begun: &Begun) -> Option<Stop> {
+    let by = |who: &str| if who.is_empty() { "somebody".to_owned() } else { who.to_owned() };
+    Some(match begun {
+        Begun::Yes => return None,
+        Begun::Locked(who) => {
+            failed("act", format!("locked by {}", by(who)), Some("wait until that run has ended, then run again"))
+        }
+        Begun::Moved(who) => failed(
             "act",
             format!("{} acted on this host after it was read; nothing was done", by(who)),
             Some("run again"),
-        )),
-        Begun::NoMemory(why) => Err(failed(
+        ),
+        Begun::NoMemory(why) => failed(
             "act",
             why.clone(),
             Some("nothing was done: without its record, a later run could not tell drift from a change"),
-        )),
-        Begun::NotTold => Err(Stop::Unreachable(trouble(
+        ),
+        Begun::NotTold => Stop::Unreachable(trouble(
             "act",
             "the connection was lost before the steps had arrived; nothing was done".to_owned(),
             Some("run again"),
-        ))),
-    }
+        )),
+    })
 }
 
 impl Conversation<'_> {
@@ -186,15 +201,24 @@ impl Conversation<'_> {
             limit: ANSWER_LIMIT,
             on_output: Some(&mut take),
         };
-        let answer = self.session.exec(exec).await.map_err(unreachable)?;
+        let answer = match self.session.exec(exec).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.before_anything_ran => return Ok(Acted::NotBegun(unreachable(failure))),
+            Err(failure) => return Err(unreachable(failure)),
+        };
         let told = ActOutcome::read(act, &frames);
         if told.is_whole {
-            return Ok(Acted { told, read: Some(self.judged(catalog, &frames)) });
+            return Ok(Acted::of(told, self.judged(catalog, &frames)));
         }
         match (&told.begun, &answer.end) {
-            (Begun::Locked(_) | Begun::Moved(_) | Begun::NoMemory(_), _) => Ok(Acted { told, read: None }),
+            (refused @ (Begun::Locked(_) | Begun::Moved(_) | Begun::NoMemory(_)), _) => {
+                not_begun(refused).map(Acted::NotBegun).ok_or_else(|| not_told(&answer, "act", deadline))
+            }
             (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline | End::Exit(RUN_IS_GONE)) => {
                 self.come_back(act, catalog, told).await
+            }
+            (Begun::NotTold, End::Exit(NO_SPACE | CUT | 126 | 127)) => {
+                Ok(Acted::NotBegun(not_told(&answer, "act", deadline)))
             }
             (Begun::NotTold, _) => Err(not_told(&answer, "act", deadline)),
             _ => self.come_back(act, catalog, told).await,
@@ -237,8 +261,7 @@ impl Conversation<'_> {
                         let _ = self.ask(&script, "act").await;
                     }
                     let told = told.completed(act, memory);
-                    let read = (told.begun == Begun::Yes).then_some(read);
-                    return Ok(Acted { told, read });
+                    return Ok(Acted::of(told, read));
                 }
                 Err(Stop::Unreachable(why) | Stop::Failed(why)) => {
                     last.message = format!(

@@ -337,7 +337,15 @@ impl Link {
     /// Runs one command in a channel of its own.
     pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Refusal> {
         let opening = async {
-            let channel = self.handle.channel_open_session().await?;
+            let mut tries = 0;
+            let channel = loop {
+                match self.handle.channel_open_session().await {
+                    // Where MaxSessions is 1: sshd lets a session go a moment after it has told how it ended.
+                    Err(Error::ChannelOpenFailure(_)) if tries < 20 => tries += 1,
+                    opened => break opened?,
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
             channel.exec(true, command.line.as_bytes()).await?;
             Ok::<_, Error>(channel)
         };
