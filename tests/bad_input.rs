@@ -313,7 +313,7 @@ error: syntax error: a block is not closed
     says(
         &[("roles/x/templates/x.j2", "{% for name %}\n")],
         "\
-error: syntax error: unexpected end of block, expected `in`
+error: syntax error: unexpected end of block, expected in
  --> roles/x/templates/x.j2:1:13
   |
 1 | {% for name %}

@@ -334,6 +334,10 @@ impl Walk<'_> {
         let Some((kind, name)) = relative.split_once('/') else { return Ok(()) };
         if kind == "templates" {
             match decode(&format!("{}/{relative}", self.folder), bytes) {
+                // Valid UTF-8 may hold a NUL, which no text does.
+                Ok(source) if source.text.contains('\0') => {
+                    self.out.unreadable.insert(relative.to_owned(), "the file is not text".to_owned());
+                }
                 Ok(source) => drop(self.out.templates.insert(name.to_owned(), source)),
                 Err(error) => drop(self.out.unreadable.insert(relative.to_owned(), error.message)),
             }

@@ -167,7 +167,7 @@ mod tests {
             ),
             (
                 format!("recipients: [{key}]\ndigest_key: {armor}secret: {{}}\n"),
-                vec!["unknown key of a file of secrets `secret` @ secrets/a.yml:5:1 = did you mean `secrets`?"],
+                vec!["unknown key `secret` of a file of secrets @ secrets/a.yml:5:1 = did you mean `secrets`?"],
             ),
             (
                 format!("recipients: [{key}]\ndigest_key: {armor}secrets: [x]\n"),
