@@ -102,11 +102,14 @@ is_foreign() {
 	done
 }
 
+# here: the working folder as the kernel knows it. bash answers `pwd -P` from the name it came by, which may have been swapped.
+here() { readlink /proc/self/cwd; }
+
 # enter FOLDER: makes it the working folder. A foreign one must be what its name says: no symbolic link on the way.
 enter() {
 	cd -P -- "$1" 2>/dev/null || fail "no folder $1: declare it, or give the file \`parents: true\`"
-	if is_foreign "${1%/}" && [ "$(pwd -P)" != "${1%/}" ]; then
-		fail "$1 goes through a symbolic link in a folder that others can write to: $(pwd -P)"
+	if is_foreign "${1%/}" && [ "$(here)" != "${1%/}" ]; then
+		fail "$1 goes through a symbolic link in a folder that others can write to: $(here)"
 	fi
 }
 
@@ -124,7 +127,7 @@ parents() {
 		made=$(mkdir -m 755 -- "${missing%%/*}" 2>&1) || [ -d "${missing%%/*}" ] || fail "cannot make the folder $1: $made"
 		cd -P -- "${missing%%/*}" || fail "cannot enter the folder $1"
 		base=$base/${missing%%/*}
-		! is_foreign "$base" || [ "$(pwd -P)" = "$base" ] || fail "$1 is being changed underneath"
+		! is_foreign "$base" || [ "$(here)" = "$base" ] || fail "$1 is being changed underneath"
 		missing=${missing#*/}
 	done
 }
@@ -154,7 +157,7 @@ put() {
 		leaves "${2%/}/$private"
 		mkdir -m 700 -- "$private" || fail "cannot make a private folder in $2"
 		cd -P -- "$private" || exit 1
-		[ "$PWD" = "${2%/}/$private" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || fail "$2 is being changed underneath"
+		[ "$(here)" = "${2%/}/$private" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || fail "$2 is being changed underneath"
 		new=$3
 	else
 		leaves "${2%/}/$new"

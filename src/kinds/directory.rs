@@ -332,8 +332,8 @@ const ACT: &str = "\
 stand_in() {
   above=${1%/*}
   enter \"${above:-/}\"
-  above=$(pwd -P)
-  cd -P -- \"./${1##*/}\" && [ \"$(pwd -P)\" = \"${above%/}/${1##*/}\" ] || fail \"$1 is not the directory it was\"
+  above=$(here)
+  cd -P -- \"./${1##*/}\" && [ \"$(here)\" = \"${above%/}/${1##*/}\" ] || fail \"$1 is not the directory it was\"
 }
 make_directory() (
   above=${1%/*}
