@@ -6,6 +6,7 @@ mod common;
 
 use common::{Project, wrong};
 use hosts::{Host, Hosts};
+use snowmelt::base::quote;
 use snowmelt::kinds;
 use snowmelt::resource::{Spoil, Table};
 
@@ -30,23 +31,43 @@ fn catalogue(hosts: &Hosts) -> Project {
         .file("specs/x.yml", &list("checks", &examples(false)))
 }
 
-/// Fails the test unless the oracles of all these say the same.
-#[track_caller]
-fn witness<'a>(host: &Host, spoils: impl Iterator<Item = &'a Spoil>, is_whole: bool, when: &str) {
-    for spoil in spoils {
-        let output = host.exec(spoil.oracle);
-        assert_eq!(output.code == 0, is_whole, "{when}: {}: {}\n{output:?}", spoil.address, spoil.oracle);
-    }
+/// The addresses whose oracles find them whole.
+fn whole<'a>(host: &Host, spoils: impl Iterator<Item = &'a Spoil>) -> Vec<String> {
+    let asked: String = spoils
+        .map(|spoil| format!("if ( {}\n) >&2; then echo {}; fi\n", spoil.oracle, quote::sh(spoil.address)))
+        .collect();
+    host.ask(&asked).lines().map(str::to_owned).collect()
+}
+
+fn addresses<'a>(spoils: impl Iterator<Item = &'a Spoil>) -> Vec<String> {
+    spoils.map(|spoil| spoil.address.to_owned()).collect()
 }
 
 #[test]
 fn every_example_is_brought_about_and_healed_however_it_is_spoilt() {
     let Some(hosts) = Hosts::up(1) else { return };
+    prove_the_catalogue(&hosts);
+}
+
+/// The tools that GNU wrote are busybox's, and so is `sh`; those that are Debian's own (`apt-get`, `useradd`) stay.
+#[test]
+fn the_same_where_the_tools_are_those_of_busybox() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    hosts[0].ask(
+        "apt-get update && apt-get install -y busybox && ln -sfn busybox /bin/sh && ln -s /bin/busybox /usr/local/bin/awk && \
+         gnu=$(dpkg -L coreutils diffutils findutils grep gzip sed tar | sed -n 's,.*bin/,,p' | sort -u) && \
+         for tool in $(printf '%s\n' $gnu $(busybox --list) | sort | uniq -d); do ln -s /bin/busybox /usr/local/bin/$tool; done",
+    );
+    assert_eq!(hosts[0].ask("readlink -f $(command -v sh stat sha256sum grep awk) | sed s,.*/,, | uniq"), "busybox");
+    prove_the_catalogue(&hosts);
+}
+
+fn prove_the_catalogue(hosts: &Hosts) {
     let host = &hosts[0];
-    let project = catalogue(&hosts);
+    let project = catalogue(hosts);
     let all = || tables().flat_map(spoils);
     project.run(&["apply", "--yes"]).code(0);
-    witness(host, all(), true, "applied");
+    assert_eq!(whole(host, all()), addresses(all()), "applied");
     let before = host.exec_channels();
     project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
     assert_eq!(host.exec_channels() - before, 1, "nothing was due");
@@ -64,7 +85,7 @@ fn every_example_is_brought_about_and_healed_however_it_is_spoilt() {
             host.spoil(spoil.spoil);
         }
         let when = format!("round {round}");
-        witness(host, spoils(), false, &when);
+        assert_eq!(whole(host, spoils()), [""; 0], "{when}: spoilt");
         project.run(&["verify", "--report", "json=found.json"]).code(1);
         let mut expected: Vec<String> = spoils().map(|spoil| format!("h1 x/{}", spoil.address)).collect();
         expected.sort();
@@ -73,7 +94,101 @@ fn every_example_is_brought_about_and_healed_however_it_is_spoilt() {
             host.reboot();
         }
         project.run(&["apply", "--yes"]).code(0);
-        witness(host, all(), true, &when);
+        assert_eq!(whole(host, all()), addresses(all()), "{when}: healed");
         project.run(&["verify"]).code(0);
     }
 }
+
+/// What an earlier step of the same act has made or removed is taken as it is: packages bring users, folders and files, commands
+/// make files, users take their groups and homes along.
+#[test]
+fn resources_that_touch_each_other_come_about_and_go_in_one_run() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let project = Project::new().file("inventory.yml", &hosts.inventory("deploy", &["x"]));
+    for (resources, oracle) in [(MADE, MADE_ORACLE), (UNMADE, UNMADE_ORACLE)] {
+        project.write("roles/x/role.yml", &format!("resources:\n{resources}"));
+        project.run(&["apply", "--yes"]).code(0);
+        assert_eq!(hosts[0].ask(&format!("set -e; {oracle}")), "");
+        project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
+        project.run(&["verify"]).code(0);
+    }
+}
+
+const MADE: &str = r#"
+  - package: chrony
+  - user: _chrony
+    shell: /bin/sh
+    groups: [adm]
+  - directory: /etc/chrony/conf.d
+    purge: true
+    owner: _chrony
+  - file: /etc/chrony/chrony.conf
+    content: "driftfile /var/lib/chrony/chrony.drift\n"
+    owner: _chrony
+  - line: rtcsync
+    file: /etc/chrony/chrony.conf
+  - line: "a line"
+    file: /etc/chrony/conf.d/one.conf
+    create: true
+  - file: /etc/chrony/conf.d/one.conf
+    mode: "0600"
+  - link: /etc/chrony/conf.d/two.conf
+    to: one.conf
+  - service: chrony
+    running: true
+    restart_on: [/etc/chrony/**]
+  - user: ex-bob
+    home: /srv/ex-bob
+  - group: ex-bob
+    gid: 4300
+  - command: the marker of ex-bob
+    run: id -un >/srv/ex-bob/marker
+    creates: /srv/ex-bob/marker
+    user: ex-bob
+  - file: /srv/ex-bob/marker
+    mode: "0604"
+"#;
+const MADE_ORACLE: &str = r#"
+test "$(getent passwd _chrony | cut -d: -f7)" = /bin/sh
+id -nG _chrony | grep -qw adm
+test "$(ls /etc/chrony/conf.d)" = "$(printf 'one.conf\ntwo.conf')"
+test "$(stat -c %U /etc/chrony/conf.d)" = _chrony
+test "$(tail -n 1 /etc/chrony/chrony.conf)" = rtcsync
+test "$(stat -c %a /etc/chrony/conf.d/one.conf; cat /etc/chrony/conf.d/two.conf)" = "$(printf '600\na line')"
+systemctl is-active -q chrony
+test "$(getent group ex-bob | cut -d: -f3)" = 4300
+test "$(stat -c '%a %G' /srv/ex-bob/marker; cat /srv/ex-bob/marker)" = "$(printf '604 ex-bob\nex-bob')"
+"#;
+
+const UNMADE: &str = r#"
+  - service: chrony
+    running: false
+  - package: chrony
+    state: absent
+    purge: true
+  - user: _chrony
+    state: absent
+  - group: _chrony
+    state: absent
+  - link: /etc/chrony/conf.d/two.conf
+    state: absent
+  - file: /etc/chrony/conf.d/one.conf
+    state: absent
+  - directory: /etc/chrony
+    state: absent
+    recurse: true
+  - user: ex-bob
+    state: absent
+    remove_home: true
+  - group: ex-bob
+    state: absent
+  - directory: /srv/ex-bob
+    state: absent
+    recurse: true
+"#;
+const UNMADE_ORACLE: &str = r#"
+test ! -e /etc/chrony
+test ! -e /srv/ex-bob
+test -z "$(getent passwd _chrony ex-bob; getent group _chrony ex-bob)"
+test -z "$(systemctl cat chrony 2>/dev/null)"
+"#;

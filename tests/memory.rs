@@ -178,3 +178,25 @@ fn a_check_may_take_its_time() {
     std::fs::write(&flag, "").unwrap();
     assert!(run.wait().unwrap().success());
 }
+
+#[test]
+fn of_a_step_that_failed_only_what_is_not_as_declared_has_failed() {
+    let project = Project::local("");
+    project.write("full/below", "");
+    let link = |name: &str| format!("  - link: {}\n    to: x\n    force: true\n", project.path(name).display());
+    project.write("roles/x/role.yml", &format!("resources:\n{}{}", link("made"), link("full")));
+    let ran = project.run(&["apply", "--yes"]).code(1).says(&["not empty"]);
+    let line = |name: &str| {
+        let path = format!("x/link:{}", project.path(name).display());
+        ran.stdout
+            .lines()
+            .find(|line| line.contains(&path))
+            .map(|line| line.trim_start().to_owned())
+            .unwrap_or_default()
+    };
+    assert!(line("made").starts_with("changed") && line("full").starts_with("failed"), "{ran}");
+    std::fs::remove_dir_all(project.path("full")).unwrap();
+    project.run(&["apply", "--yes"]).code(0);
+    std::fs::remove_file(project.path("made")).unwrap();
+    assert_eq!(verdicts(&project, &["verify", "--report", "json"])[0].1, "drifted", "it was remembered");
+}

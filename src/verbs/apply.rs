@@ -13,7 +13,7 @@ use super::conversation::{Conversation, Read, Stop, failed, nonce, not_told, tro
 use super::fleet::{self, Found};
 use super::verify::wait_for_checks;
 use super::{Events, Relation, Settings, results};
-use crate::act::{self, Act, ActOutcome, Actor, Begun, Selection, Situation, StepOutcome};
+use crate::act::{self, Act, ActOutcome, ActStep, Actor, Begun, Selection, Situation, StepOutcome};
 use crate::catalog::Catalog;
 use crate::observe::LastRun;
 use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
@@ -344,6 +344,9 @@ impl Progress {
                 let action = match went {
                     StepOutcome::Done => Action::Changed { title: step.title.clone() },
                     StepOutcome::Nothing => continue,
+                    StepOutcome::Failed(_) if got_through(after, step, *index) => {
+                        Action::Changed { title: step.title.clone() }
+                    }
                     StepOutcome::Failed(log) => Action::Failed { title: step.title.clone(), message: log.clone() },
                     StepOutcome::PutBack(log) => Action::Failed {
                         title: step.title.clone(),
@@ -467,6 +470,12 @@ impl Progress {
             })
             .collect()
     }
+}
+
+/// Whether this resource is as declared after a step that failed for others of its resources.
+fn got_through(after: &Read, step: &ActStep, index: usize) -> bool {
+    let is_done = |index: usize| after.judged[index].verdict == Verdict::InSync;
+    is_done(index) && !step.resources.iter().all(|other| is_done(*other))
 }
 
 /// What is not as declared about a resource, in words.

@@ -123,6 +123,7 @@ transaction() {
 	run_apt "$@" install $install $going || {
 		status=$?
 		say "if something else would have to be removed, declare it \`state: absent\`: nothing undeclared is removed"
+		say "if something held would have to be changed, declare \`hold: false\` with it: no hold of somebody else is broken"
 		exit "$status"
 	}
 }
@@ -139,9 +140,8 @@ pub(super) fn shell(plan: &Plan<'_>) -> String {
     if !install.is_empty() {
         let _ = writeln!(text, "resolve {}", list(&install));
     }
-    let released: Vec<&str> = plan.install.iter().filter(|item| item.is_held).map(|item| item.name).collect();
-    if !released.is_empty() {
-        let _ = writeln!(text, "apt-mark unhold {}", list(&released));
+    if !plan.released.is_empty() {
+        let _ = writeln!(text, "apt-mark unhold {}", list(&plan.released));
     }
     let mut remove = plan.remove.clone();
     for recommends in [true, false] {

@@ -23,6 +23,8 @@
 //! dnf, yum, zypper, apk and pacman choose the newest version below the upper bound of `version`. yum and dnf hold by their
 //! versionlock plugin, which must be installed; pacman cannot hold.
 //!
+//! A held package is changed or removed only if `hold` is declared with it (`hold: false` also beside `state: absent`).
+//!
 //! # Example
 //! ```yaml
 //! - package: [curl, rsync]
@@ -142,7 +144,9 @@ impl Kind for Package {
         }
         let absent = resource.state == State::Absent;
         for attribute in [&VERSION, &HOLD, &RECOMMENDS] {
-            if absent && !resource.is_check && resource.want(attribute).is_some() {
+            // `hold: false` lets go of one that is held, so that it can be removed.
+            let is_release = attribute.name == HOLD.name && resource.truth(&HOLD) == Some(false);
+            if absent && !resource.is_check && resource.want(attribute).is_some() && !is_release {
                 let message = format!("`{}` says nothing of a package that shall be absent", attribute.name);
                 add(Some(attribute), message, "leave it out");
             }
@@ -358,6 +362,18 @@ mod tests {
         assert_eq!(Package.mistakes(&package("a", &[("version", "<2, 1".into())])).len(), 1);
         assert_eq!(Package.mistakes(&absent(package("a", &[("version", "1".into()), ("hold", true.into())]))).len(), 2);
         assert_eq!(Package.mistakes(&package("a", &[("purge", true.into())])).len(), 1);
+        assert_eq!(Package.mistakes(&absent(package("a", &[("hold", false.into())]))), []);
+    }
+
+    #[test]
+    fn a_hold_is_let_go_of_only_where_that_is_declared() {
+        let gone = |values: &[(&'static str, Value)]| {
+            let gone = absent(package("libc6", values));
+            let held = read_one(&gone, "apt\0libc6\tamd64\tinstalled\t2.36-9\thold\n\0\0\0");
+            shell(&steps_together(&[(&gone, &held)]))
+        };
+        assert!(gone(&[("hold", false.into())]).contains("apt-mark unhold libc6\n"));
+        assert!(!gone(&[]).contains("apt-mark unhold"));
     }
 
     #[test]

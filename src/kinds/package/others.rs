@@ -136,8 +136,7 @@ pub(super) fn shell(plan: &Plan<'_>, manager: &str) -> Option<String> {
             let _ = writeln!(text, "{command} {}", quote::words(names));
         }
     };
-    let released: Vec<&str> = plan.install.iter().filter(|item| item.is_held).map(|item| item.name).collect();
-    line(manager.unhold, &released);
+    line(manager.unhold, &plan.released);
     let (purge, remove): (Vec<&str>, Vec<&str>) =
         plan.remove.iter().partition(|name| plan.purge.contains(*name) && !manager.purge.is_empty());
     let all: Vec<&str> = plan.remove.clone();

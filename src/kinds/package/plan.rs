@@ -16,8 +16,6 @@ pub(super) struct Install<'a> {
     pub(super) constraints: Vec<Constraint>,
     /// Whether what it recommends comes with it.
     pub(super) recommends: bool,
-    /// Whether it is held now, and that it is held or not is declared: then it may be let go of for this.
-    pub(super) is_held: bool,
 }
 
 /// What is to be done.
@@ -31,6 +29,8 @@ pub(super) struct Plan<'a> {
     pub(super) remove: Vec<&'a str>,
     /// What goes with its configuration files.
     pub(super) purge: Vec<&'a str>,
+    /// What is held now, but declared to be held or not: it may be let go of for this.
+    pub(super) released: Vec<&'a str>,
     /// What is held afterwards.
     pub(super) hold: Vec<&'a str>,
     /// What is no longer held.
@@ -56,7 +56,11 @@ impl<'a> Plan<'a> {
         };
         self.finishes |= is_true("interrupted");
         let purge = resource.truth(&PURGE) == Some(true);
+        let is_released = resource.truth(&HOLD).is_some() && is_true(HOLD.name);
         if resource.state == State::Absent {
+            if is_released {
+                self.released.push(name);
+            }
             if status != "config-files" {
                 self.remove.push(name);
             }
@@ -72,8 +76,10 @@ impl<'a> Plan<'a> {
             let constraints =
                 if text.is_empty() { Vec::new() } else { Constraint::parse_all(text).unwrap_or_default() };
             let recommends = resource.truth(&RECOMMENDS) != Some(false);
-            let is_held = resource.truth(&HOLD).is_some() && is_true(HOLD.name);
-            self.install.push(Install { name, text, constraints, recommends, is_held });
+            if is_released {
+                self.released.push(name);
+            }
+            self.install.push(Install { name, text, constraints, recommends });
         }
         match resource.truth(&HOLD) {
             Some(true) => self.hold.push(name),
