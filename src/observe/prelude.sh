@@ -21,6 +21,7 @@ who_we_are() {
 }
 
 state_folder() {
+	who_we_are
 	if [ -n "$MEMORY" ]; then
 		S=$MEMORY
 	elif [ "$UID_" = 0 ]; then
@@ -33,7 +34,6 @@ state_folder() {
 
 # memory: who we are, what the host remembers, how the last run that acted ended.
 memory() {
-	who_we_are
 	state_folder
 	b host
 	echo "uid $UID_"
