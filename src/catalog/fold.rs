@@ -52,6 +52,6 @@ fn folded(file: &Resource, edit: &Resource) -> Result<Option<Content>, String> {
         return Err(format!("{} is not UTF-8 text", file.identity()));
     }
     let mut edited = content.edited(|text| edit.kind.edit(edit, Some(text)))?;
-    edited.sensitive |= edit.sensitive;
+    edited.sensitive |= edit.holds_secret();
     Ok(Some(edited))
 }

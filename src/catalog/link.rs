@@ -144,7 +144,9 @@ fn merge(first: &mut Draft, second: Draft) {
     first.watched.extend(second.watched);
     first.partial |= second.partial;
     first.resource.sensitive |= second.resource.sensitive;
-    first.resource.secrets.extend(second.resource.secrets);
+    for (name, secrets) in second.resource.secrets {
+        first.resource.secrets.entry(name).or_default().extend(secrets);
+    }
     first.resource.severity = first.resource.severity.max(second.resource.severity);
     first.resource.blocked = first.resource.blocked.take().or(second.resource.blocked);
     first.resource.id = first.resource.id.take().or(second.resource.id);
