@@ -160,10 +160,9 @@ impl Vault {
         };
         let bytes = self.open_with(state, scope, path, attempt).map_err(|why| match why {
             // Who added a recipient by hand looks for the mistake at their own key.
-            NoSecret::NoKey(why) if listed.stamp != seal::stamp(ciphertext, &scope.keys()) => NoSecret::NoKey(format!(
-                "{why}; it was not encrypted for the present recipients: `snowmelt secret rekey {}`",
-                scope.name
-            )),
+            NoSecret::NoKey(why) if listed.stamp != seal::stamp(ciphertext, &scope.keys()) => {
+                NoSecret::NoKey(format!("{why}; `snowmelt secret rekey {}` is due", scope.name))
+            }
             other => other,
         })?;
         if bytes.len() > LARGEST_FILE {
