@@ -304,7 +304,9 @@ fn a_file_can_be_encrypted_as_a_whole() {
     let line = key.lines().nth(3).unwrap();
     let reports = ["--report", "text", "--report", "json=out/run.json", "--report", "junit=out/junit.xml"];
     run(&project, &["secret", "check"], None).code(0).says(&["4 secrets in 1 scope, 0 findings"]);
-    run(&project, &["secret", "uses"], None).code(0).says(&["roles/x/files/tls.key.age\n  x/file:", "/tls.key  on here"]);
+    run(&project, &["secret", "uses"], None)
+        .code(0)
+        .says(&["roles/x/files/tls.key.age\n  x/file:", "/tls.key  on here"]);
     run(&project, &["plan", "-v"], None).code(1).says(&["content ***"]).hides(&[line]);
     run(&project, &[&["-vvv", "apply", "--yes"][..], &reports].concat(), None).code(0).hides(&[line]);
     assert_eq!(project.read("host/tls.key"), key);
@@ -369,7 +371,8 @@ fn encrypted_files_are_added_changed_and_encrypted_anew() {
     project.write("secrets/shop.yml", &text);
     let stale = "roles/x/files/tls.key.age was not encrypted for the present recipients";
     run(&project, &["secret", "check"], None).code(1).says(&[stale, "snowmelt secret rekey shop"]);
-    run_as(&project, &bob, &["plan"], None).says(&["no key for roles/x/files/tls.key.age", "snowmelt secret rekey shop` is due"]);
+    run_as(&project, &bob, &["plan"], None)
+        .says(&["no key for roles/x/files/tls.key.age", "snowmelt secret rekey shop` is due"]);
     run_as(&project, &bob, &["secret", "rekey", "shop"], None).code(2).says(&["no key for"]);
     assert_eq!(project.read("secrets/shop.yml"), text, "nothing was written");
     run(&project, &["secret", "rekey", "shop"], None).code(0).says(&["3 values and 2 files for 2 recipients"]);
@@ -429,7 +432,8 @@ fn what_is_wrong_with_an_encrypted_file_is_said_with_its_place() {
     let (key, _) = key_and_store();
     let own = run(&project, &["secret", "uses"], None).stdout;
     assert!(own.contains(path));
-    let public = project.read("secrets/shop.yml").lines().find_map(|line| line.strip_prefix("  - ").map(str::to_owned)).unwrap();
+    let public =
+        project.read("secrets/shop.yml").lines().find_map(|line| line.strip_prefix("  - ").map(str::to_owned)).unwrap();
     let recipient: age::x25519::Recipient = public.parse().unwrap();
     let bare = age::encrypt(&recipient, key.as_bytes()).unwrap();
     std::fs::write(project.path(path), &bare).unwrap();
@@ -456,13 +460,20 @@ fn what_is_wrong_with_an_encrypted_file_is_said_with_its_place() {
         "snowmelt secret add roles/x/files/tls.key.age",
     ]);
     project.write("secrets/shop.yml", &listed);
-    project.write("secrets/two.yml", &listed.replace("secrets:", "nothing:").split("nothing:").next().unwrap().to_owned());
+    project
+        .write("secrets/two.yml", &listed.replace("secrets:", "nothing:").split("nothing:").next().unwrap().to_owned());
     let two = project.read("secrets/two.yml");
     project.write("secrets/two.yml", &format!("{two}files: {{{path}: }}\n"));
-    run(&project, &["plan"], None).code(2).says(&["belongs to a second scope", "secrets/two.yml:", "secrets/shop.yml:"]);
+    run(&project, &["plan"], None).code(2).says(&[
+        "belongs to a second scope",
+        "secrets/two.yml:",
+        "secrets/shop.yml:",
+    ]);
     std::fs::remove_file(project.path("secrets/two.yml")).unwrap();
     project.write("secrets/shop.yml", &listed.replace("  roles/x/files/tls.key.age", "  files/tls.key"));
-    run(&project, &["plan"], None).code(2).says(&["`files/tls.key` is no encrypted file of a role", "secrets/shop.yml:"]);
+    run(&project, &["plan"], None)
+        .code(2)
+        .says(&["`files/tls.key` is no encrypted file of a role", "secrets/shop.yml:"]);
     project.write("secrets/shop.yml", &listed);
     let role = project.read("roles/x/role.yml");
     project.write("roles/x/templates/t.j2.age", "-----BEGIN AGE ENCRYPTED FILE-----\n");
@@ -506,7 +517,31 @@ fn only_what_holds_a_secret_is_hidden() {
         }
     }
     let shown = shown.join("\n");
-    for part in ["\"mode\" \"0640\" \"0666\"", "\"content\" \"***\" \"***\"", "\"exit_status\" \"0\" \"4\"", "\"stdout\" \"***\" \"***\""] {
+    for part in [
+        "\"mode\" \"0640\" \"0666\"",
+        "\"content\" \"***\" \"***\"",
+        "\"exit_status\" \"0\" \"4\"",
+        "\"stdout\" \"***\" \"***\"",
+    ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
+}
+
+#[test]
+fn what_nobody_here_can_decrypt_is_no_mistake() {
+    let project = project(
+        "  - user: snow-ada\n    password: \"{{ token }}\"\n  - file: DIR/conf\n    source: conf.age\n  \
+         - line: port=2\n    file: DIR/conf\n    match: ^port=\n  - file: DIR/plain\n    content: \"{{ 1 }}\"\n",
+    );
+    run(&project, &["secret", "add", "roles/x/files/conf.age"], Some("pw=secret-of-conf\nport=1\n")).code(0);
+    run(&project, &["plan"], None).code(2).says(&["this is no hash of a password"]);
+    let nobody = project.path("nobody");
+    let ran = run_as(&project, &nobody, &["plan"], None).code(1);
+    ran.says(&["no key for shop/token", "no key for roles/x/files/conf.age", "host/plain"]);
+    // With the key the line goes into the content, before it is written.
+    run(&project, &["secret", "add", "shop/token", "--replace"], Some("$6$salt$0123456789abcdef")).code(0);
+    let only = format!("file:{}", project.path("host/conf").display());
+    let applied = run(&project, &["apply", "--yes", "-v", "--only", &only], None);
+    applied.says(&["1 changed"]).hides(&["secret-of-conf"]);
+    assert_eq!(project.read("host/conf"), "pw=secret-of-conf\nport=2\n");
 }

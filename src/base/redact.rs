@@ -174,7 +174,9 @@ impl Finder {
     /// Beginnings of secrets before a `…`, and their ends behind one: what was shortened where one stood.
     fn cut_short(&self, text: &str) -> Vec<(usize, usize)> {
         let bytes = text.as_bytes();
-        let among = |known: &HashMap<[u8; SHORTEST_PART], Vec<usize>>, key: Option<&[u8; SHORTEST_PART]>, fits: &dyn Fn(&[u8]) -> bool| {
+        let among = |known: &HashMap<[u8; SHORTEST_PART], Vec<usize>>,
+                     key: Option<&[u8; SHORTEST_PART]>,
+                     fits: &dyn Fn(&[u8]) -> bool| {
             let indexes = key.and_then(|key| known.get(key)).map(Vec::as_slice).unwrap_or_default();
             indexes.iter().any(|index| fits(self.forms[*index].as_bytes()))
         };
@@ -374,7 +376,9 @@ mod tests {
     #[test]
     fn line_ends_of_any_kind_hide_nothing() {
         let redactor = knowing(&["first-line\r\nsecond-line\rthird-line\n"]);
-        for text in ["first-line", "second-line", "third-line", "first-line\nsecond-line", "first-line\\r\\nsecond-line"] {
+        for text in
+            ["first-line", "second-line", "third-line", "first-line\nsecond-line", "first-line\\r\\nsecond-line"]
+        {
             let shown = redactor.redact(text).into_owned();
             assert!(!shown.contains("line"), "{text}: {shown}");
         }

@@ -111,7 +111,9 @@ impl Screen {
         let plain = Options { color: false, width: WIDTH, ..options.clone() };
         match &report.target {
             Target::Stdout => self.print(&report.format.render(run, options)),
-            Target::File(path) => write_file(path, self.redactor.redact(&report.format.render(run, &plain)).as_bytes())?,
+            Target::File(path) => {
+                write_file(path, self.redactor.redact(&report.format.render(run, &plain)).as_bytes())?
+            }
             Target::Folder(folder) => {
                 for (name, text) in report.format.render_each(run, &plain) {
                     write_file(&folder.join(name), self.redactor.redact(&text).as_bytes())?;

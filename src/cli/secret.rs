@@ -114,7 +114,8 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
         What::Rekey { scope } => rekey(&loaded, &vault, scope, screen),
         What::Check => check(&loaded, &vault, screen),
         What::Uses { secret } => {
-            let secret = secret.as_ref().map(|name| secret_file::path_of(&loaded, name).unwrap_or_else(|| name.clone()));
+            let secret =
+                secret.as_ref().map(|name| secret_file::path_of(&loaded, name).unwrap_or_else(|| name.clone()));
             tell_uses(&loaded, &vault, secret.as_deref(), screen)
         }
     }
@@ -428,7 +429,8 @@ pub(super) fn bytes_of(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Failur
     const LARGEST: usize = vault::LARGEST_FILE;
     // As large as it may get: no copy is left behind by growing.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
-    let name = file.map_or_else(|| "standard input".to_owned(), |path| clean::line(&path.display().to_string()).into_owned());
+    let name =
+        file.map_or_else(|| "standard input".to_owned(), |path| clean::line(&path.display().to_string()).into_owned());
     let read = match file {
         None => std::io::stdin().lock().take(LARGEST as u64 + 1).read_to_end(&mut bytes),
         Some(path) => std::fs::File::open(path).and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes)),

@@ -60,7 +60,10 @@ pub(super) fn add(loaded: &Loaded, vault: &Vault, path: &str, given: &Given<'_>,
     let scope = scope(vault, path, given.scope)?;
     let target = loaded.root.join(path);
     if target.exists() && !given.replace {
-        let hint = format!("`snowmelt secret edit` changes it, --replace replaces it; one that age encrypted is added to secrets/{}.yml by hand: `files: {{{path}: \"\"}}`", scope.name);
+        let hint = format!(
+            "`snowmelt secret edit` changes it, --replace replaces it; one that age encrypted is added to secrets/{}.yml by hand: `files: {{{path}: \"\"}}`",
+            scope.name
+        );
         return Err(Failure::new(format!("{path} exists already"), hint));
     }
     let bytes = bytes_of(given.file)?;
@@ -70,7 +73,10 @@ pub(super) fn add(loaded: &Loaded, vault: &Vault, path: &str, given: &Given<'_>,
     }
     if bytes.trim_ascii().len() < redact::SHORTEST {
         let message = format!("it holds fewer than {} bytes", redact::SHORTEST);
-        return Err(Failure::new(message, "so short a text is part of ordinary text too often to be kept out of reports"));
+        return Err(Failure::new(
+            message,
+            "so short a text is part of ordinary text too often to be kept out of reports",
+        ));
     }
     put(loaded, scope, path, &bytes)?;
     let count = scope.keys().len();
@@ -191,14 +197,18 @@ pub(super) fn check(loaded: &Loaded, vault: &Vault) -> Vec<Finding> {
             }
         }
     }
-    for (role, name) in loaded.project.roles.iter().flat_map(|(role, all)| all.files.files.keys().map(move |name| (role, name))) {
+    for (role, name) in
+        loaded.project.roles.iter().flat_map(|(role, all)| all.files.files.keys().map(move |name| (role, name)))
+    {
         let path = secrets::file_path(role, name);
         let at = Span::start_of(&Source::new(&path, ""));
         if let (true, Err(NoSecret::Wrong(found))) = (name.ends_with(ENCRYPTED), vault.find_file(&path)) {
             wrong(Diagnostic { span: Some(at), ..*found });
         } else if loaded.project.roles[role].files.files.contains_key(&format!("{name}{ENCRYPTED}")) {
             let found = Diagnostic::error(&at, format!("{path}{ENCRYPTED} lies beside it, and this is not encrypted"));
-            wrong(found.hint("remove it; what it holds was seen, and is in the history of the repository if it was committed"));
+            wrong(found.hint(
+                "remove it; what it holds was seen, and is in the history of the repository if it was committed",
+            ));
         }
     }
     findings.extend(unknown);
@@ -217,7 +227,8 @@ pub(super) fn uses(loaded: &Loaded) -> (Vec<Use>, bool) {
         is_all &= resolver.foresee(&[index], |resources| {
             for resource in resources {
                 let secrets = resource.content().and_then(|content| content.taint()).map(|taint| &taint.secrets[..]);
-                for secret in secrets.unwrap_or_default().iter().filter(|one| secrets::role_file(one.name()).is_some()) {
+                for secret in secrets.unwrap_or_default().iter().filter(|one| secrets::role_file(one.name()).is_some())
+                {
                     let one = Use {
                         secret: secret.name().to_owned(),
                         parameter: resource.address.to_string(),

@@ -289,7 +289,6 @@ impl Context<'_> {
             _ => Verdict::Unknown(need.to_string()),
         }
     }
-
 }
 
 impl Judged {

@@ -130,8 +130,10 @@ impl Vault {
         let mut listed = self.scopes.values().filter_map(|scope| Some((scope, scope.files.get(path)?)));
         listed.next().ok_or_else(|| {
             let found = Diagnostic::placeless(format!("{path} belongs to no scope of secrets"));
-            let hint = format!("`snowmelt secret add {path} --file FILE` encrypts FILE there; what is to reach hosts \
-                                encrypted needs a name that does not end in {ENCRYPTED}");
+            let hint = format!(
+                "`snowmelt secret add {path} --file FILE` encrypts FILE there; what is to reach hosts \
+                                encrypted needs a name that does not end in {ENCRYPTED}"
+            );
             NoSecret::Wrong(Box::new(found.hint(hint)))
         })
     }
