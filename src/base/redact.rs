@@ -232,6 +232,10 @@ fn forms(text: &str) -> Vec<String> {
         clean::line(text).into_owned(),
         clean::lines(text).into_owned(),
     ];
+    // The finder takes letters of ASCII in either case; `upper` and `lower` know others.
+    if !text.is_ascii() {
+        forms.extend([text.to_uppercase(), text.to_lowercase()]);
+    }
     forms.extend(encoded(text.as_bytes()));
     forms.retain(|form| form.len() >= SHORTEST);
     forms
@@ -302,7 +306,8 @@ mod tests {
         let redactor = knowing(&[secret]);
         for text in [
             secret.to_owned(),
-            secret.to_uppercase().replace('Ü', "ü"),
+            secret.to_uppercase(),
+            secret.to_lowercase(),
             STANDARD.encode(format!("x{secret}y")),
             STANDARD.encode(format!("xy{secret}")),
             STANDARD.encode(format!("xyz{secret}yz")),
@@ -366,6 +371,56 @@ mod tests {
                     assert!(left < 2 * PIECE * 5 && shown.contains(MASK), "{start}: {shown}");
                 }
             }
+        }
+    }
+
+    /// How a text may come back from a host, by number.
+    fn told(secret: &str, how: usize, before: &str) -> String {
+        match how {
+            0 => secret.to_owned(),
+            1 => STANDARD.encode(format!("{before}{secret}")),
+            2 => URL_SAFE_NO_PAD.encode(format!("{before}{secret}")),
+            3 => hex::encode(secret),
+            4 => hex::encode_upper(secret),
+            5 => serde_json::Value::from(secret).to_string(),
+            6 => percent(secret, false),
+            7 => percent(secret, true),
+            8 => super::super::quote::always(secret),
+            9 => xml(secret, "&apos;"),
+            10 => format!("{secret:?}"),
+            11 => wrapped(&STANDARD.encode(secret), 76),
+            12 => secret.replace('\n', "\r\n"),
+            13 => secret.trim().to_owned(),
+            _ => clean::lines(secret).into_owned(),
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(300))]
+
+        /// Whatever the secret, and whatever stands around it: no run of it that is long enough to be taken for one is left.
+        #[test]
+        fn no_form_of_any_secret_is_let_through(
+            secret in "[ -~]{6,40}|[a-zäöü☃'\"\\\\&<%$ \t]{6,30}|([!-~]{6,70}(\n|\r\n)){1,4}",
+            how in 0_usize..15,
+            before in "[a-z =:]{0,8}",
+            behind in "[a-z ]{0,8}",
+        ) {
+            proptest::prop_assume!(secret.trim().len() >= SHORTEST);
+            let redactor = knowing(&[&secret]);
+            let text = format!("{before}{}{behind}", told(&secret, how, &before));
+            let shown = redactor.redact(&text).into_owned();
+            proptest::prop_assert!(shown.contains(MASK), "{text}: {shown}");
+            for line in secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST) {
+                for form in [line.to_owned(), hex::encode(line), json(line), percent(line, false)] {
+                    // What stands around it may hold it by chance, and the mask may.
+                    let is_around = before.contains(&form) || behind.contains(&form) || MASK.contains(&form);
+                    proptest::prop_assert!(is_around || !shown.contains(&form), "{text}: {shown}");
+                }
+            }
+            // What was redacted once stays as it is.
+            let again = redactor.redact(&shown).into_owned();
+            proptest::prop_assert!(again.len() <= shown.len() + MASK.len(), "{shown}: {again}");
         }
     }
 
