@@ -19,6 +19,7 @@ mod project;
 mod revision;
 mod run;
 mod secret;
+mod secret_file;
 mod show;
 mod verify;
 

@@ -183,8 +183,11 @@ pub(super) fn defaults(
 
 /// A resolver for the project, with the keys of this machine for its secrets.
 pub(super) fn resolver(project: &Arc<Project>, identities: &[PathBuf], screen: &Screen) -> Resolver {
-    let vault = keys::vault(project, identities, screen);
-    Resolver::new(Arc::clone(project)).secrets(Box::new(move |name| vault.secret(name)))
+    let vault = Arc::new(keys::vault(project, identities, screen));
+    let files = Arc::clone(&vault);
+    Resolver::new(Arc::clone(project))
+        .secrets(Box::new(move |name| vault.secret(name)))
+        .secret_files(Box::new(move |path, bytes| files.file(path, bytes)))
 }
 
 /// Runs a flow with a progress line.

@@ -73,7 +73,7 @@ const SOURCE: Attribute = Attribute::act(
 const FILE_MODE: Attribute = Attribute::act(
     "file_mode",
     Type::Mode,
-    "Permissions of the files from `source`. Default: `\"0755\"` for what is executable in the repository, else `\"0644\"`.",
+    "Permissions of the files from `source`. Default: `\"0755\"` for what is executable in the repository, else `\"0644\"`. One that is encrypted gets nothing for others, and by default nothing for the group.",
 );
 
 static TABLE: Table = Table {

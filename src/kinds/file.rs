@@ -2,9 +2,10 @@
 //!
 //! # What it declares
 //! A path, and what shall be there. Content is written in place (`content`), rendered from a template of the role (`template`)
-//! or taken from the role byte for byte (`source`). Without any of the three the content is not managed: a missing file is
-//! made empty. What is not written is not managed; a new file is root:root 0644 (0600 when it holds a secret), whatever the
-//! umask. Parent directories are made only with `parents: true`.
+//! or taken from the role byte for byte (`source`; a file that ends in `.age` is a secret as a whole, and is decrypted first).
+//! Without any of the three the content is not managed: a missing file is made empty. What is not written is not managed; a new
+//! file is root:root 0644 (0600 when it holds a secret), whatever the umask. Parent directories are made only with
+//! `parents: true`.
 //!
 //! `state: absent` means that nothing that is not a directory stands at the path: a symbolic link there counts, and is removed
 //! itself.
@@ -58,8 +59,11 @@ const CONTENT: Attribute = Attribute::state(
 );
 const TEMPLATE: Attribute =
     Attribute::act("template", Type::Template, "A template under `templates/` of the role, rendered: the content.");
-const SOURCE: Attribute =
-    Attribute::act("source", Type::Source, "A file under `files/` of the role, byte for byte: the content.");
+const SOURCE: Attribute = Attribute::act(
+    "source",
+    Type::Source,
+    "A file under `files/` of the role, byte for byte: the content. One that ends in `.age` is decrypted.",
+);
 const OWNER: Attribute = Attribute::state("owner", Type::Text, "The owner's name, or number. A new file is root's.");
 const GROUP: Attribute = Attribute::state("group", Type::Text, "The group's name, or number. A new file is root's.");
 const MODE: Attribute = Attribute::state("mode", Type::Mode, "Permissions, quoted: `\"0644\"`.");
