@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::Project;
+use common::{Project, invariants};
 use hosts::{Host, Hosts};
 
 fn project(hosts: &Hosts, user: &str, resources: &str) -> Project {
@@ -125,4 +125,36 @@ fn a_clock_that_is_off_is_noted_and_changes_no_verdict() {
     host.spoil("printf '#!/bin/sh\\nexec /bin/date -d @4102444800 \"$@\"\\n' >/usr/local/bin/date && chmod 755 /usr/local/bin/date");
     project.run(&["verify"]).code(0).says(&["its clock is", "seconds ahead"]);
     project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
+}
+
+#[test]
+fn what_does_not_validate_is_put_back_with_all_it_had() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    host.spoil(
+        "apt-get -q update && apt-get -q -y install snow-hello acl attr && mkdir -p /srv/app/old /srv/app/theirs && cd /srv/app && \
+         printf old | tee kept gone theirs/x >/dev/null && chmod 640 kept && setfacl -m u:nosudo:r kept && \
+         setfattr -n user.who -v me kept && setcap cap_net_raw=ep kept && touch -d 2001-01-01 kept && ln -s kept link && \
+         touch -h -d 2001-01-01 link && printf in >old/in && chown -R nosudo theirs && chmod 600 theirs/x",
+    );
+    let project = project(
+        &hosts,
+        "deploy",
+        "  - file: /srv/app/kept\n    content: new\n  - file: /srv/app/gone\n    state: absent\n  - file: /srv/app/made\n    content: new\n  \
+         - directory: /srv/app/folder\n  - file: /srv/app/folder/x\n    content: new\n  - link: /srv/app/link\n    to: elsewhere\n  \
+         - directory: /srv/app/old\n    state: absent\n    recurse: true\n  - file: /srv/app/theirs/x\n    content: new\n    owner: root\n  \
+         - service: snow-hello\n    running: true\n    validate: ls -lR /srv/app >/run/seen; /bin/false\n    reload_on: [\"/srv/app/**\"]\n",
+    );
+    // Times of folders are new: something was renamed in them.
+    let all = "cd /srv/app && find . ! -type d -printf '%p %M %U %G %s %T@ %l\\n' | sort; find . -type d -printf '%p %M %U %G\\n' | sort; \
+               getfacl -pc kept; getfattr -d kept; getcap kept; cat kept gone theirs/x old/in";
+    let before = host.ask(all);
+    invariants::looks(&project, &hosts, &["plan"]).code(1);
+    project.run(&["apply", "--yes", "--report", "json=r.json"]).code(1).says(&["is put back"]).hides(&["could not all"]);
+    let seen = host.ask("cat /run/seen");
+    assert!(["made", "folder", "elsewhere"].iter().all(|name| seen.contains(name)) && !seen.contains("gone"), "{seen}");
+    assert_eq!(host.ask(all), before);
+    assert_ne!(host.exec("systemctl is-active --quiet snow-hello").code, 0);
+    invariants::reported(&project, "r.json", &["h1"]);
+    invariants::nothing_left(host);
 }
