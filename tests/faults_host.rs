@@ -67,7 +67,13 @@ fn an_interrupted_package_transaction_is_found_and_finished() {
     host.spoil("pkill -KILL apt-get; pkill -KILL dpkg; touch /run/snow-slow.go");
     until(host, "! pgrep snow-slow >/dev/null");
     assert!(host.ask("dpkg-query -W -f '${db:Status-Abbrev}' snow-slow").starts_with("iF"), "it was interrupted");
-    project.run(&["verify"]).code(1).says(&["package:snow-slow"]);
+    invariants::looks(&project, &hosts, &["verify"]).code(1).says(&["package:snow-slow"]);
+    let said = ["snow-slow is ", "dpkg --configure -a"];
+    invariants::looks(&project, &hosts, &["plan"]).code(1).says(&said);
+    // The same where something else was interrupted than what is declared.
+    project.write("roles/x/role.yml", "resources:\n  - package: cron\n");
+    invariants::looks(&project, &hosts, &["verify"]).code(0).says(&said);
+    project.write("roles/x/role.yml", "resources:\n  - package: snow-slow\n  - package: snow-dep\n");
     project.run(&["apply", "--yes"]).code(0);
     assert_eq!(
         host.ask("dpkg-query -W -f '${Status}' snow-slow snow-dep; dpkg --audit"),

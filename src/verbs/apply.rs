@@ -49,7 +49,7 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?;
     let catalog = conversation.catalog().await?;
     let mut read = conversation.read(&catalog).await?;
-    let notes = results::notes(&settings, &catalog, &read.observations);
+    let mut notes = results::notes(&settings, &catalog, &read.observations);
     let mut progress = Progress::new(&read);
     let mut outcome = HostOutcome::Judged;
     let selection = selection(&settings, &host.name, &read);
@@ -72,6 +72,12 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
             }
             Ok(Acted::Begun { told, read: after }) => {
                 progress.take(&act, &told, &read, &after);
+                let boots = (&read.observations.host.boot, &after.observations.host.boot);
+                if let (Some(before), Some(now)) = boots
+                    && before != now
+                {
+                    notes.push("the host was restarted during this run".to_owned());
+                }
                 read = *after;
                 if progress.has_failed() || act.steps.is_empty() {
                     break;
