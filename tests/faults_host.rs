@@ -182,7 +182,7 @@ fn odd_login_shells_and_environments_change_no_verdict_and_the_others_are_named(
          done
          ln -s /usr/bin/busybox /usr/local/bin/ash
          printf 'Match User jailed\\n  ChrootDirectory /srv/jail\\nMatch User pathless\\n  SetEnv PATH=/nowhere\\n' >/etc/ssh/sshd_config.d/zz.conf
-         systemctl reload ssh",
+         systemctl restart ssh",
     );
     let good = ["csh", "fish", "ash"];
     let bad = [
@@ -280,4 +280,22 @@ fn what_cannot_be_read_is_unknown_and_never_absent_or_fine() {
         assert_eq!((ran.code, wrong.as_slice()), (code, unknown), "{tools}: {found:?}\n{ran}");
         host.spoil(&format!("chmod a+x /usr/bin/{tools}"));
     }
+}
+
+#[test]
+fn a_host_that_swallows_everything_is_given_up_in_time() {
+    let Some(hosts) = Hosts::up(2) else { return };
+    let project = project(&hosts, "root", "  - file: /etc/x\n    content: x\n");
+    let inventory = hosts.inventory("root", &["x"]).replace("defaults:\n", "defaults:\n  connect_timeout: 1s\n");
+    project.write("inventory.yml", &inventory);
+    project.run(&["apply", "--yes"]).code(0);
+    hosts[0].cut();
+    let began = std::time::Instant::now();
+    project.run(&["verify", "--report", "json=r.json"]).code(3);
+    // Not a measure of speed: the kernel would go on for two minutes.
+    assert!(began.elapsed() < Duration::from_secs(20));
+    let reported = invariants::reported(&project, "r.json", &["h1", "h2"]);
+    assert_eq!((&reported["h1"]["trouble"]["phase"], &reported["h2"]["outcome"]), (&"connect".into(), &"judged".into()));
+    hosts[0].mend();
+    project.run(&["verify"]).code(0);
 }

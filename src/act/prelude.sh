@@ -43,8 +43,11 @@ keep() {
 	[ -n "${KEEP:-}" ] || return 0
 	mkdir -p "$KEEP"
 	kept=$(count_kept "$KEEP")
-	printf '%s' "$1" >"$KEEP/$kept.path"
-	if [ -e "./${1##*/}" ] || [ -L "./${1##*/}" ]; then cp -a -- "./${1##*/}" "$KEEP/$kept.old"; fi
+	if [ -e "./${1##*/}" ] || [ -L "./${1##*/}" ]; then
+		cp -a -- "./${1##*/}" "$KEEP/$kept.old" || fail "$1 was not changed: what is there could not be put aside"
+	fi
+	# Half a copy is none: it counts from here on.
+	printf '%s' "$1" >"$KEEP/$kept.path.new" && mv "$KEEP/$kept.path.new" "$KEEP/$kept.path" || fail "$1 was not changed"
 }
 
 # put_back FOLDER: undoes, last first, what `keep` put aside there. What cannot be undone is said, and the rest is.

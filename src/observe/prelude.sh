@@ -37,6 +37,7 @@ memory() {
 	state_folder
 	b host
 	echo "uid $UID_"
+	echo "remembers $S"
 	# A container has the kernel's name for this boot, and a first process of its own.
 	if read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id; then
 		read -r line 2>/dev/null </proc/1/stat || line=

@@ -131,7 +131,7 @@ fn stopped(stop: Stop) -> HostOutcome {
 fn may_act(settings: &Settings, read: &Read) -> Result<(), Stop> {
     let memory = match &read.observations.memory {
         Ok(memory) => memory,
-        Err(why) => return Err(failed("act", why.clone(), Some("apply as the user who applied before, or as root"))),
+        Err(why) => return Err(failed("act", why.clone(), None)),
     };
     let Some(commit) = memory.commit.as_deref().filter(|_| !settings.older) else { return Ok(()) };
     let message = match results::relation(settings, commit) {
