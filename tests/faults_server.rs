@@ -23,7 +23,8 @@ fn endpoint(sshd: &Sshd) -> Endpoint {
 }
 
 async fn connect(sshd: &Sshd, endpoint: &Endpoint) -> Result<Session, Failure> {
-    let options = TransportOptions { ssh_program: None, ..TransportOptions::new(sshd.folder.path().to_owned(), &sshd::me()) };
+    let options =
+        TransportOptions { ssh_program: None, ..TransportOptions::new(sshd.folder.path().to_owned(), &sshd::me()) };
     Transports::new(options).connect(endpoint).await
 }
 

@@ -133,7 +133,9 @@ impl Command {
             Elevation::Become { method, user } if !is_of_the_login_shell(&said) => (*method, user),
             _ => {
                 let hint = match status {
-                    "exit status 127" => "the host must have a `sh` that the account's login shell finds: look at its PATH",
+                    "exit status 127" => {
+                        "the host must have a `sh` that the account's login shell finds: look at its PATH"
+                    }
                     _ => {
                         "look at the account's login shell and at ForceCommand and ChrootDirectory in sshd_config: they must run what they are given"
                     }

@@ -45,7 +45,8 @@ pub fn nothing_left(host: &Host) {
 pub fn looks(project: &Project, hosts: &[Host], arguments: &[&str]) -> Ran {
     // The time that overlayfs tells of a folder may become another one later; only that it is new says something.
     let listing = |host: &Host, since: &str| {
-        let folder = format!("-type d \\( -newermt @{since} -printf '%p was written to\\n' -o -printf '%p %M %U %G\\n' \\)");
+        let folder =
+            format!("-type d \\( -newermt @{since} -printf '%p was written to\\n' -o -printf '%p %M %U %G\\n' \\)");
         host.ask(&format!(
             "find {WATCHED} -xdev \\( {folder} -o -printf '%p %C@ %M %U %G %s\\n' \\) 2>/dev/null | \
              grep -Ev '{LOGINS}' | grep -v '^/var/log ' | sort"

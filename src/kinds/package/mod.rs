@@ -463,12 +463,16 @@ mod tests {
 
     #[test]
     fn what_was_interrupted_is_remarked_whoever_is_declared() {
-        let remarks = |left: &str| Package.remarks(format!("apt\0cron\tamd64\tinstalled\t3\tinstall\n\0\0\0{left}").as_bytes());
+        let remarks =
+            |left: &str| Package.remarks(format!("apt\0cron\tamd64\tinstalled\t3\tinstall\n\0\0\0{left}").as_bytes());
         assert_eq!(remarks(""), [""; 0]);
         assert!(remarks("interrupted\n")[0].contains("(interrupted)"));
         let many: String = (0..9).map(|number| format!("half-configured p{number}\n")).collect();
         let remark = remarks(&format!("interrupted\n{many}")).remove(0);
-        assert!(remark.contains("(p0 is half-configured, p1") && remark.contains("p4 is half-configured and 4 more)"), "{remark}");
+        assert!(
+            remark.contains("(p0 is half-configured, p1") && remark.contains("p4 is half-configured and 4 more)"),
+            "{remark}"
+        );
         assert_eq!(Package.remarks(b"dnf\0nginx\tx86_64\t2:1.20.1-14.el9\n\0\0\0"), [""; 0]);
         assert_eq!(Package.remarks(b""), [""; 0]);
     }
