@@ -150,8 +150,82 @@ fn a_folder_of_somebody_else_is_written_to_but_never_through() {
     assert_eq!(fs::metadata(project.path("canary")).unwrap().mode() & 0o7777, 0o640);
 }
 
+/// Shell that gives the file `x` everything a file can have beyond owner and mode, and shell that tells what it has.
+const GIVE: &str =
+    "printf old >x && chmod 750 x && setfacl -m u:1234:r x && setfattr -n user.who -v me x && setcap cap_net_raw=ep x";
+const HAS: &str =
+    "getfacl -npcE x | tr '\\n' ' '; getfattr --only-values -n user.who x; echo; getcap x; cat x; ls -A | wc -l";
+
+/// Whether the tools for access lists and attributes are there, said as in [`is_root`].
+fn has_tools(test: &str) -> bool {
+    let missing = ["getfacl", "setfacl", "getfattr", "setfattr", "getcap", "setcap"]
+        .into_iter()
+        .find(|tool| !Command::new("sh").args(["-c", "command -v $0 >/dev/null", tool]).status().unwrap().success());
+    let Some(missing) = missing else { return is_root(test) };
+    assert!(std::env::var_os("SNOWMELT_NO_SKIP").is_none(), "{test}: needs {missing} and may not be skipped");
+    eprintln!("SKIPPED {test}: {missing} is missing (install acl, attr and libcap2-bin)");
+    false
+}
+
+/// Shell after which these tools are not there, and shell that brings them back.
+fn without(tools: &str) -> [String; 2] {
+    ["mount --bind /dev/null", "umount"].map(|does| format!("for tool in {tools}; do {does} /usr/*bin/$tool; done"))
+}
+
+#[test]
+fn access_lists_capabilities_and_attributes_outlast_a_new_content() {
+    if !has_tools("access_lists_capabilities_and_attributes_outlast_a_new_content") {
+        return;
+    }
+    let acl = |mode: &str| {
+        let [user, group, other] = [&mode[..3], &mode[3..6], &mode[6..]];
+        format!("user::{user} user:1234:r-- group::r-x mask::{group} other::{other}  ")
+    };
+    for (more, mode) in [("", "rwxr-x---"), ("    mode: \"0640\"\n", "rw-r-----")] {
+        let project = project(more);
+        let (ran, has) = apply_in_namespace(&project, GIVE, HAS);
+        ran.code(0);
+        assert_eq!(has, format!("{}me\nx cap_net_raw=ep\nnew1", acl(mode)));
+    }
+    // Where only the tools of the base system are there, an access list is still seen and kept; with those for capabilities, these
+    // and what comes with them.
+    for (tools, all) in
+        [("getfattr setfattr getfacl setfacl", true), ("getfattr setfattr getfacl setfacl getcap setcap", false)]
+    {
+        let bare = project("");
+        let [before, after] = without(tools);
+        let (ran, has) = apply_in_namespace(&bare, &format!("{GIVE} && {before}"), &format!("{after}; {HAS}"));
+        ran.code(0);
+        assert!(has.starts_with(&acl("rwxr-x---")) && has.ends_with("new1"), "{has}");
+        assert_eq!(has.contains("me\nx cap_net_raw=ep\n"), all, "{has}");
+    }
+}
+
+#[test]
+fn what_a_former_owner_granted_does_not_outlast_him() {
+    if !has_tools("what_a_former_owner_granted_does_not_outlast_him") {
+        return;
+    }
+    let give = format!("{GIVE} && chown 65534 x && chown 65534 . && setfacl -m u:1234:rw x");
+    // His folder, his file: it stays his, with what he granted.
+    let kept = project("");
+    let (ran, has) = apply_in_namespace(&kept, &give, HAS);
+    ran.code(0);
+    assert!(has.contains("user:1234:rw- ") && has.ends_with("new1"), "{has}");
+    // It becomes root's.
+    let taken = project("    owner: root\n    mode: \"0660\"\n");
+    let (ran, has) = apply_in_namespace(&taken, &give, HAS);
+    ran.code(0);
+    assert!(!has.contains("1234") && !has.contains("me\n") && has.ends_with("new1"), "{has}");
+    // And what a folder gives to new files lets nobody in before the mode is set: nor after, if the mode does not.
+    let fresh = project("    mode: \"0600\"\n    validate: \"getfacl -npcE %s >../seen\"\n");
+    let (ran, has) = apply_in_namespace(&fresh, "setfacl -d -m u:1234:rw .", "getfacl -npcE x");
+    ran.code(0);
+    assert!(has.contains("mask::---") && fresh.read("seen").contains("mask::---"), "{has}");
+}
+
 /// How often we write while somebody swaps what we write to.
-const RACES: usize = 1000;
+const RACES: usize = 800;
 
 #[test]
 fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
@@ -161,7 +235,7 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(at("secret")).unwrap();
+    fs::create_dir_all(at("secret/conf")).unwrap();
     fs::write(at("secret/canary"), "canary").unwrap();
     fs::write(at("secret/x"), "canary").unwrap();
     for name in ["secret/canary", "secret/x"] {
@@ -180,7 +254,9 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     let (is_done, counted) = (Arc::clone(&done), Arc::clone(&swaps));
     let swapper = std::thread::spawn(move || {
         while !is_done.load(Ordering::Relaxed) {
-            let _ = symlink(secret.join("x"), theirs.join("link"));
+            // Now to a file, now to a folder.
+            let goal = if counted.load(Ordering::Relaxed) % 2 == 0 { secret.join("x") } else { secret.clone() };
+            let _ = symlink(goal, theirs.join("link"));
             let _ = fs::rename(theirs.join("link"), theirs.join("conf/x"));
             let _ = fs::rename(theirs.join("conf"), theirs.join("away"));
             let _ = symlink(&secret, theirs.join("conf"));
@@ -199,10 +275,14 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     let mut ends = [0_usize; 2];
     // Many writes in one shell: a process each would leave the swapper little to hit.
     let script = format!(
-        ". {root}/prelude.sh; d=/nonexistent TOUCHED= CHANGED=' '; look_at / {root} {root}/theirs {conf}\n\
-         n=0; while [ $n -lt {} ]; do n=$((n + 1)); RUN=r$n\n\
-         if (set -eu; put {root}/blob {conf} x '' '' 0644 0644 '') >/dev/null 2>&1; then echo 0; else echo 1; fi\n\
-         (set -eu; adjust {conf} x 1 1 0666) >/dev/null 2>&1 || :\ndone",
+        ". {root}/prelude.sh; d=/nonexistent TOUCHED= CHANGED=' ' kept={root}/kept.$$; look_at / {root} {root}/theirs {conf}\n\
+         does() {{ if (set -eu; \"$@\") >/dev/null 2>&1; then echo 0; else echo 1; fi; }}\n\
+         n=0; while [ $n -lt {} ]; do n=$((n + 1)); RUN=r$$.$n\n\
+         does put {root}/blob {conf} x '' '' 0644 0644 ''; does adjust {conf} x 1 1 0666\n\
+         [ $((n % 4)) = 0 ] || continue\n\
+         does take_away {conf}/x\n\
+         rm -rf $kept*; mkdir $kept; printf %s {conf}/x >$kept/0.path; cp {root}/blob $kept/0.old; does put_back $kept\n\
+         rm -rf $kept*; mkdir $kept; printf %s {conf}/x >$kept/0.path; does put_back $kept\ndone",
         RACES / 2
     );
     let shells = ["dash", "bash"]
@@ -216,8 +296,8 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     done.store(true, Ordering::Relaxed);
     swapper.join().unwrap();
     assert_eq!(state(&at("secret")), before, "nothing was written where a name was pointed to");
-    assert_eq!(ends.iter().sum::<usize>(), RACES);
-    assert!(ends[1] > 0 && swaps.load(Ordering::Relaxed) > RACES, "the race was one: {ends:?}");
+    assert_eq!(ends.iter().sum::<usize>(), RACES * 2 + RACES / 4 * 3);
+    assert!(ends[0] > 0 && ends[1] > 0 && swaps.load(Ordering::Relaxed) > RACES, "the race was one: {ends:?}");
 }
 
 /// Everything in a folder, with contents, owners and modes.

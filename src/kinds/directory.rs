@@ -376,7 +376,8 @@ remove_directory() (
   # An earlier step of the same run may have removed it: a user took its home along, a package its folders.
   if [ ! -e \"$1\" ] && [ ! -L \"$1\" ]; then exit 0; fi
   stand_in \"$1\"
-  cd ..
+  # By the kernel: a shell would go there by a name that may have been swapped.
+  cd -P ..
   $2 \"$1\"
 )
 ";

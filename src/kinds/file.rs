@@ -250,8 +250,9 @@ impl Kind for File {
         }
         if !absent.is_empty() {
             let names = names(&absent);
-            let remove = |path: &&str| format!("keep {0}\nrm -f -- {0}\n", quote::sh(path));
-            let work = Work::Shell(names.iter().map(remove).collect());
+            let remove = |path: &&str| format!("take_away {}\n", quote::sh(path));
+            let removals: String = names.iter().map(remove).collect();
+            let work = Work::Shell(format!("{}{removals}", stat::look_at(&names)));
             steps.push(Step { title: format!("remove {}", names.join(", ")), items: absent, work });
         }
         steps

@@ -129,32 +129,32 @@ impl Command {
         let shown = clean::lines(said.trim());
         let shown = clean::shorten(&shown, 400).replace('\n', "; ");
         let said_it = if shown.is_empty() { "and said nothing".to_owned() } else { format!("and said: {shown}") };
-        match &self.elevation {
-            Elevation::Stay => {
+        let (method, user) = match &self.elevation {
+            Elevation::Become { method, user } if !is_of_the_login_shell(&said) => (*method, user),
+            _ => {
                 let hint = match status {
-                    "exit status 127" => "the host must have a `sh` that the account's login shell finds",
+                    "exit status 127" => {
+                        "the host must have a `sh` that the account's login shell finds: look at its PATH"
+                    }
                     _ => {
-                        "look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given"
+                        "look at the account's login shell and at ForceCommand and ChrootDirectory in sshd_config: they must run what they are given"
                     }
                 };
                 let message = format!("the login shell ended with {status} before the program began, {said_it}");
-                Failure::new(Phase::Execute, message).hint(hint).into()
+                return Failure::new(Phase::Execute, message).hint(hint).into();
             }
-            Elevation::Become { method, user } => {
-                let tool = tool(*method);
-                let failure =
-                    Failure::new(Phase::Become, format!("{tool} did not make us {user} ({status}), {said_it}"));
-                let has = |text: &str| said.contains(text);
-                let password = if has("incorrect password") || has("Authentication failure") {
-                    Password::Wrong
-                } else if has("password is required") || has("password is needed") || has("terminal is required") {
-                    Password::Wanted
-                } else {
-                    Password::Unrelated
-                };
-                Refusal { failure: failure.hint(advice(*method, user, &said)), password }
-            }
-        }
+        };
+        let failure =
+            Failure::new(Phase::Become, format!("{} did not make us {user} ({status}), {said_it}", tool(method)));
+        let has = |text: &str| said.contains(text);
+        let password = if has("incorrect password") || has("Authentication failure") {
+            Password::Wrong
+        } else if has("password is required") || has("password is needed") || has("terminal is required") {
+            Password::Wanted
+        } else {
+            Password::Unrelated
+        };
+        Refusal { failure: failure.hint(advice(method, user, &said)), password }
     }
 
     /// A prompt came, and there is no answer to it.
@@ -183,6 +183,18 @@ fn tool(method: BecomeMethod) -> &'static str {
         BecomeMethod::Su => "su",
         BecomeMethod::Doas => "doas",
     }
+}
+
+/// Whether it was the login shell, or who started it, that spoke, before it came to sudo and the like: a restricted shell, one
+/// that is not there, one that does not find the base tools, `nologin`.
+fn is_of_the_login_shell(said: &str) -> bool {
+    said.lines().map(str::to_lowercase).any(|line| {
+        let is_of_env = ["env: not found", "env: command not found", "unknown command: env"];
+        is_of_env.iter().any(|part| line.contains(part))
+            || line.ends_with(": restricted")
+            || line.contains("currently not available")
+            || (line.starts_with('/') && line.ends_with(": no such file or directory"))
+    })
 }
 
 /// What to do, from what the tool said. It speaks the host's language, so an unknown message gets the general answer.
