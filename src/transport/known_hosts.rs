@@ -134,6 +134,15 @@ impl KnownHosts {
         }
     }
 
+    /// Adds those of the lines that say something about `name`.
+    pub(crate) fn parse_about(&mut self, bytes: &[u8], file: &Path, name: &str) {
+        let before = self.entries.len();
+        self.parse(bytes, file);
+        let name = name.to_ascii_lowercase();
+        let added = self.entries.split_off(before);
+        self.entries.extend(added.into_iter().filter(|entry| entry.hosts.contain(&name)));
+    }
+
     /// What is known of `name` (as [`name`] writes it) showing the plain key `blob`.
     pub(crate) fn judge(&self, name: &str, blob: &[u8]) -> Verdict {
         if let Some(verdict) = self.revoked(name, &[blob]) {

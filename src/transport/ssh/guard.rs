@@ -10,6 +10,7 @@ use russh::{Channel, Error};
 
 use super::Run;
 use super::host_key::{Policy, Trust};
+use super::known_hosts_command::KnownHostsCommand;
 use crate::base::clean;
 use crate::transport::known_hosts::{self, KnownHosts};
 use crate::transport::{Failure, HostKey, Shared};
@@ -45,6 +46,8 @@ pub(crate) struct Guard {
     pub(crate) shared: Arc<Shared>,
     pub(crate) policy: Policy,
     pub(crate) known: Arc<KnownHosts>,
+    /// A program that says more about the key it shows.
+    pub(crate) command: Option<KnownHostsCommand>,
     pub(crate) hash_names: bool,
     pub(crate) notebook: Notebook,
     /// The key that was accepted: a later key exchange must show the same.
@@ -54,12 +57,17 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    fn judge(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Failure> {
+    async fn judge(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Failure> {
+        let mut known = self.known.clone();
+        if let Some(command) = &self.command {
+            let more = command.ask(&known, &self.policy.name, &self.policy.name, Some(shown)).await;
+            known = Arc::new(more.map_err(|problem| self.policy.cannot_tell(&problem))?);
+        }
         match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.policy.judge_key(&self.known, key),
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.policy.judge_key(&known, key),
             PublicKeyOrCertificate::Certificate(certificate) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-                self.policy.judge_certificate(&self.known, certificate, now)
+                self.policy.judge_certificate(&known, certificate, now)
             }
         }
     }
@@ -98,7 +106,7 @@ impl Handler for Guard {
         if let Some(accepted) = &self.accepted {
             return Ok(*accepted == blob);
         }
-        match self.judge(shown) {
+        match self.judge(shown).await {
             Ok(trust) if self.only_look => {
                 let key = self.host_key(shown, blob, trust == Trust::Known);
                 self.notebook.with(|notes| notes.key = Some(key));

@@ -9,6 +9,7 @@ mod config_file;
 mod guard;
 mod host_key;
 mod keys;
+mod known_hosts_command;
 mod lookup;
 mod route;
 mod settings;
@@ -252,16 +253,23 @@ async fn handshake(
     let dialed = route::dial(shared, settings, at, notebook).await;
     let Dialed { stream, deadline } = dialed.map_err(|failure| (failure, false))?;
     let (stream, knife) = severable(stream);
+    let mut order = known.clone();
+    if let Some(command) = &settings.known_hosts_command {
+        // ssh asks for the name without its port here.
+        let more = command.ask(known, &settings.host, &policy.name, None).await;
+        order = Arc::new(more.map_err(|problem| (policy.cannot_tell(&problem), false))?);
+    }
     let guard = Guard {
         shared: shared.clone(),
         policy: policy.clone(),
         known: known.clone(),
+        command: settings.known_hosts_command.clone(),
         hash_names: settings.hash_known_hosts,
         notebook: notebook.clone(),
         accepted: None,
         only_look,
     };
-    let connecting = russh::client::connect_stream(config(settings, policy, known), stream, guard);
+    let connecting = russh::client::connect_stream(config(settings, policy, &order), stream, guard);
     match tokio::time::timeout_at(deadline, connecting).await {
         Ok(Ok(handle)) => Ok((handle, knife)),
         Ok(Err(error)) => match notebook.with(|notes| notes.refusal.take()) {
