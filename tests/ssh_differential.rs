@@ -309,3 +309,52 @@ async fn a_known_hosts_command_is_called_and_believed_as_ssh_does() {
         assert!(words.contains("KnownHostsCommand /"), "{words}");
     }
 }
+
+#[tokio::test]
+async fn changed_keys_of_a_host_are_learned_as_ssh_learns_them() {
+    if !sshd::available("changed_keys_of_a_host_are_learned_as_ssh_learns_them") {
+        return;
+    }
+    let folder = sshd::folder();
+    let rsa = format!("HostKey {}/host_rsa", folder.path().display());
+    sshd::keygen(folder.path(), "ca", "ed25519", "");
+    let sshd = Sshd::start_in(folder, &rsa);
+    let yes = "StrictHostKeyChecking yes\nUpdateHostKeys yes";
+    let old = "{at} {other}\n";
+    let changes = |known: &str, more: &str, changes: bool| (known.to_owned(), more.to_owned(), changes);
+    for (known, more, changes) in [
+        changes("# why\n{at} {host}\nelsewhere {ca}\n", yes, true),
+        changes("{at} {host}", yes, true),
+        changes(&format!("{{at}} {{host}}\n{old}"), yes, true),
+        changes(&format!("{{at}} {{host}}\n{{at}} {{rsa}}\n{old}"), yes, true),
+        changes("{at} {host}\n{at} {rsa}\n", yes, false),
+        changes("{at} {host}\n", STRICT, false),
+        changes("{at} {host}\n", "StrictHostKeyChecking yes\nUpdateHostKeys no", false),
+        changes("* {host}\n", yes, false),
+        changes("{at},a,b {host}\n", yes, false),
+        changes("127.0.0.1 {host}\n", yes, false),
+        changes("{at} {host}\nelsewhere {rsa}\n", yes, false),
+        changes("{at} {host}\n@revoked {at} {other}\n", yes, false),
+        changes("{at} {host}\n@cert-authority {at} {ca}\n", yes, false),
+        changes("alias {host}\n", &format!("{yes}\nHostKeyAlias alias"), true),
+    ] {
+        let case = case(String::leak(known), String::leak(more), Accepted);
+        let config = write(&sshd, &case);
+        let before = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        let mut ssh = Command::new("ssh");
+        // It does not wait for the proof.
+        ssh.arg("-F").arg(&config).args(["target", "sleep 0.5"]).stdin(Stdio::null());
+        assert!(ssh.output().unwrap().status.success(), "{}", case.known);
+        let theirs = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        let config = write(&sshd, &case);
+        assert_eq!(by_snowmelt(&config, sshd.folder.path()).await, (Accepted, String::new()));
+        let ours = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        assert_eq!(ours != before, changes, "{}{}\n{ours}", case.known, case.more);
+        let lines = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(lines(&ours), lines(&theirs), "{}\n{}\ntheirs\n{theirs}", case.known, case.more);
+    }
+}

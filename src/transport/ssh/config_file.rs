@@ -29,8 +29,10 @@ const UNDERSTOOD: &[&str] = &[
     "serveralivecountmax",
     "serveraliveinterval",
     "stricthostkeychecking",
+    "updatehostkeys",
     "user",
     "userknownhostsfile",
+    "verifyhostkeydns",
 ];
 
 /// Keywords that make no difference to a program that runs commands without a terminal and forwards nothing, and those that
@@ -94,8 +96,6 @@ const NO_MATTER: &[&str] = &[
     "tcpkeepalive",
     "tunnel",
     "tunneldevice",
-    "updatehostkeys",
-    "verifyhostkeydns",
     "visualhostkey",
     "xauthlocation",
 ];

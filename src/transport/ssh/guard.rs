@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::{HashAlg, PublicKeyOrCertificate};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Error};
 
 use super::Run;
@@ -23,6 +23,10 @@ const SHOWN: usize = 300;
 pub(crate) struct Notes {
     /// The key it showed, when that was all that was asked for.
     pub(crate) key: Option<HostKey>,
+    /// The keys it says it has, once it has let us in.
+    pub(crate) announced: Option<Vec<PublicKey>>,
+    /// The plain key that it has proven to have.
+    pub(crate) accepted: Option<Vec<u8>>,
     /// Why its key was refused.
     pub(crate) refusal: Option<Failure>,
     /// What it says before a login, cleaned and shortened.
@@ -116,6 +120,9 @@ impl Handler for Guard {
                 if trust == Trust::New {
                     self.write_down(shown, &blob);
                 }
+                if let PublicKeyOrCertificate::PublicKey { .. } = shown {
+                    self.notebook.with(|notes| notes.accepted = Some(blob.clone()));
+                }
                 self.accepted = Some(blob);
                 Ok(true)
             }
@@ -124,6 +131,14 @@ impl Handler for Guard {
                 Ok(false)
             }
         }
+    }
+
+    async fn openssh_ext_host_keys_announced(&mut self, keys: Vec<PublicKey>, _: &mut Session) -> Result<(), Error> {
+        // Only the first time counts: it could go on for ever.
+        self.notebook.with(|notes| {
+            notes.announced.get_or_insert(keys);
+        });
+        Ok(())
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Error> {

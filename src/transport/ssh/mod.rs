@@ -10,6 +10,7 @@ mod guard;
 mod host_key;
 mod keys;
 mod known_hosts_command;
+mod learning;
 mod lookup;
 mod route;
 mod settings;
@@ -22,11 +23,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::{Config, Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Error, Preferred, Pty, compression};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Error, Preferred, Pty, compression};
 use tokio::sync::Semaphore;
 
 use self::guard::{Guard, Notebook, shown};
 use self::host_key::Policy;
+use self::learning::Lesson;
 use self::route::Dialed;
 use self::settings::Settings;
 use self::severable::{Knife, severable};
@@ -128,6 +130,8 @@ pub(crate) struct Link {
     notebook: Notebook,
     user: String,
     at: String,
+    /// What may be learned about its keys, until it was.
+    lesson: Mutex<Option<Lesson>>,
     /// Held last: letting go of it ends the connection.
     _knife: Knife,
 }
@@ -226,7 +230,9 @@ async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<L
         match handshake(shared, settings, &policy, &known, &notebook, false).await {
             Ok((mut handle, knife)) => {
                 authenticate::log_in(shared, settings, &at, &mut handle, &notebook).await?;
-                return Ok(Link { handle, notebook, user: settings.user.clone(), at, _knife: knife });
+                let lesson = Lesson::new(shared, settings, &policy);
+                let lesson = Mutex::new(lesson);
+                return Ok(Link { handle, notebook, user: settings.user.clone(), at, lesson, _knife: knife });
             }
             Err((failure, true)) if attempt < MOST_CONNECTS => {
                 tracing::debug!("{failure}: trying again");
@@ -397,6 +403,17 @@ impl Link {
             Ok(Err(error)) => return Err(self.no_channel(&shown(&error.to_string())).into()),
             Err(_) => return Err(self.no_channel("no answer").into()),
         };
+        // It says which keys it has before it opens a channel.
+        let lesson = self.lesson.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let learning = async {
+            if let Some(lesson) = lesson {
+                lesson.learn(&self.handle, &self.notebook).await;
+            }
+        };
+        tokio::join!(self.converse(command, exec, channel), learning).0
+    }
+
+    async fn converse(&self, command: &Command, exec: Exec<'_>, channel: Channel<Msg>) -> Result<Answer, Refusal> {
         let (read, write) = channel.split();
         let hearing = Hearing { read, notebook: self.notebook.clone() };
         let speaking = Speaking { write };

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) host_key_checking: HostKeyChecking,
     /// Whether names are written to known_hosts as hashes.
     pub(crate) hash_known_hosts: bool,
+    /// Whether keys that a host proves to have beside the known one are learned, and those that it has no more are forgotten.
+    pub(crate) update_host_keys: bool,
     /// Until the host has proven who it is.
     pub(crate) connect_timeout: Duration,
     pub(crate) alive_interval: Duration,
@@ -80,6 +82,7 @@ impl Settings {
             host_key_alias: None,
             host_key_checking: HostKeyChecking::Strict,
             hash_known_hosts: false,
+            update_host_keys: true,
             connect_timeout: options.connect_timeout,
             alive_interval: Duration::from_secs(15),
             alive_count: 3,
@@ -178,6 +181,18 @@ impl Settings {
             self.known_hosts_command = Some(command.map_err(|why| bad("KnownHostsCommand", &why))?);
         }
         self.hash_known_hosts = matches!(word("hashknownhosts"), Some("yes" | "true"));
+        // As ssh: by itself only where nothing else is said about known hosts.
+        let is_usual = match first("userknownhostsfile") {
+            None => true,
+            Some([file]) => paths(&[file.clone()]) == [options.home.join(".ssh/known_hosts")],
+            Some(_) => false,
+        };
+        let is_usual = is_usual && matches!(word("verifyhostkeydns"), None | Some("no" | "false"));
+        let updates = match word("updatehostkeys") {
+            Some(text) => matches!(text, "yes" | "true"),
+            None => is_usual,
+        };
+        self.update_host_keys = updates && connection.known_hosts.is_none();
         let accepts_new = matches!(word("stricthostkeychecking"), Some("accept-new" | "no" | "off" | "false"));
         self.host_key_checking = match connection.host_key_checking {
             Some(checking) => checking,
@@ -303,10 +318,14 @@ fn unsupported(lines: &[(String, Vec<String>)]) -> Vec<String> {
         let line = lines.iter().find(|(known, _)| known == keyword);
         line.is_some_and(|(_, words)| words.first().is_some_and(|word| word != "none" && word != "any"))
     };
+    let ask = lines.iter().find(|(known, _)| known == "updatehostkeys");
+    let asks = ask.is_some_and(|(_, words)| words.first().is_some_and(|word| word == "ask"));
+    let ask = asks.then(|| "updatehostkeys is `ask`, and nobody is asked: nothing is learned".to_owned());
     no_match
         .iter()
         .filter(|keyword| set(keyword))
         .map(|keyword| format!("{keyword} is not supported and was ignored"))
+        .chain(ask)
         .collect()
 }
 
