@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod progress;
 mod project;
+mod prompt;
 mod revision;
 mod run;
 mod secret;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::args::{Color, Global, Report, Target};
 use super::failure::Failure;
+use super::prompt::Person;
 use crate::base::clean;
 use crate::base::redact::Redactor;
 use crate::report::{self, Options};
@@ -27,6 +28,8 @@ pub(super) struct Screen {
     pub(super) shows_progress: bool,
     /// Takes secrets out of all that is written.
     pub(super) redactor: Redactor,
+    /// Who can be asked.
+    pub(super) person: Person,
     stderr_color: bool,
 }
 
@@ -52,6 +55,7 @@ impl Screen {
             // Log lines and a progress line would tear each other apart.
             shows_progress: stderr.is_terminal() && !ci && !global.quiet && global.verbose < 2,
             redactor,
+            person: Person::default(),
             stderr_color: is_colored(global.color, stderr.is_terminal(), &env),
         }
     }

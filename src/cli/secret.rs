@@ -456,9 +456,9 @@ fn ask_twice(what: &str, screen: &Screen) -> Result<Zeroizing<String>, Failure> 
     if !screen.can_ask {
         return Err(Failure::new(format!("nobody can be asked for the {what}"), "run this at a terminal"));
     }
-    let first = project::prompt(what).filter(|text| !text.is_empty());
+    let first = screen.person.ask(what).filter(|text| !text.is_empty());
     let Some(first) = first else { return Err(Failure::new(format!("no {what} was given"), "")) };
-    match project::prompt(&format!("{what}, once more")) {
+    match screen.person.ask(&format!("{what}, once more")) {
         Some(second) if second == first => Ok(first),
         _ => Err(Failure::new("the two are not the same", "nothing was written; try again")),
     }
