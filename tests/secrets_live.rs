@@ -154,7 +154,7 @@ impl Story {
 }
 
 /// Writes down the arguments and the environment of every process there is, again and again, until it is told to stop.
-const WATCH: &str = r#"$| = 1; my %seen; while (!-e "/run/stop-watching") { for my $p (glob "/proc/[0-9]*") { for my $f ("cmdline", "environ") { open(my $h, "<", "$p/$f") or next; local $/; my $t = <$h>; next unless defined $t; $t =~ tr/\0/\n/; print "$t\n" unless $seen{$t}++; } } }"#;
+const WATCH: &str = r#"$| = 1; my %seen; while (!-e "/run/stop-watching") { for my $p (glob "/proc/[0-9]*") { for my $f ("cmdline", "environ") { open(my $h, "<", "$p/$f") or next; local $/; my $t = <$h>; next unless defined $t; $t =~ tr/\0/\n/; print "$t\n" unless $seen{$t}++; } } select(undef, undef, undef, 0.0005); }"#;
 
 struct Watcher<'a>(&'a Host);
 

@@ -81,6 +81,12 @@ pub(crate) fn expand(
         let Some(path) = name.strip_prefix(folder) else { continue };
         let place = top.places.get("source").unwrap_or(&top.resource.span);
         let plain = path.strip_suffix(secrets::ENCRYPTED).filter(|plain| !plain.is_empty() && !plain.ends_with('/'));
+        if let Some(twin) = name.strip_suffix(secrets::ENCRYPTED).filter(|twin| role.files.files.contains_key(*twin)) {
+            let message =
+                format!("files/{twin} lies beside files/{name}: both would be {root}/{}", plain.unwrap_or(path));
+            mistakes.push(Diagnostic::error(place, message).hint("remove the one that is not encrypted"));
+            continue;
+        }
         let content = match plain.map(|_| open(name, bytes, place)) {
             None => Some((Content::new(Arc::clone(bytes), top.resource.sensitive), None)),
             Some(opened) => mistakes.take(opened),

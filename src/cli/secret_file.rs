@@ -223,6 +223,9 @@ pub(super) fn uses(loaded: &Loaded) -> (Vec<Use>, bool) {
     }
     // Without a key, what a resource waits for is told by its name.
     let resolver = Resolver::new(Arc::new(loaded.project.clone()));
+    let hosts: Vec<usize> = (0..loaded.project.hosts.len()).collect();
+    // What a mistake keeps from being declared may use a file as well.
+    is_all &= !resolver.check(&hosts).has_errors();
     for (index, host) in loaded.project.hosts.iter().enumerate() {
         is_all &= resolver.foresee(&[index], |resources| {
             for resource in resources {

@@ -38,7 +38,7 @@ pub struct Keys {
 }
 
 /// The most bytes a file may hold that is secret as a whole: all that is written is searched for them.
-pub const LARGEST_FILE: usize = 256 << 10;
+pub const LARGEST_FILE: usize = 64 << 10;
 
 /// The secrets of a project.
 pub struct Vault {
