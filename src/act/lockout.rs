@@ -7,7 +7,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::compose::Act;
 use crate::base::quote;
 use crate::observe::{self, Place, Script};
 use crate::resource::TakenBack;
@@ -101,7 +100,7 @@ pub fn asks_for_login(frame: &str) -> Option<usize> {
 
 /// The script by which somebody who has logged in anew says so. Its frame `asked` holds the number of the step for which the
 /// run waits, if it does; `proves` is the one that this login comes after.
-pub fn login_script(act: &Act, place: &Place, nonce: &Nonce, proves: Option<usize>) -> Script {
+pub fn login_script(run: &Nonce, place: &Place, nonce: &Nonce, proves: Option<usize>) -> Script {
     let proven = match proves {
         Some(number) => format!("[ \"$asked\" != {number} ] || : >\"$f/login/proven\""),
         None => ":".to_owned(),
@@ -111,7 +110,7 @@ pub fn login_script(act: &Act, place: &Place, nonce: &Nonce, proves: Option<usiz
          [ -z \"$f\" ] || read -r asked 2>/dev/null <\"$f/login/asked\"\n{proven}\nstatus=$?\n\
          b asked\nprintf %s \"$asked\"\ne asked $status\nb done\ne done 0\n",
         observe::opening(place, nonce),
-        act.run
+        run
     );
     Script { text, nonce: nonce.clone() }
 }

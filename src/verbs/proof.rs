@@ -87,7 +87,7 @@ impl<'a> Proofs<'a> {
     /// Logs in anew and says so. Returns the number of the step for which the host waits.
     async fn log_in(&mut self, proves: Option<usize>) -> Result<Option<usize>, Stop> {
         let mut conversation = Conversation::open(self.settings, self.events, self.host).await?;
-        let script = act::login_script(self.act, &self.place, &nonce()?, proves);
+        let script = act::login_script(&self.act.run, &self.place, &nonce()?, proves);
         let frames = conversation.ask(&script, "prove a login").await;
         self.channels += conversation.channels();
         conversation.session.close().await;
