@@ -18,7 +18,9 @@
 //! # What is changed
 //! New content is written to a sibling (`.name.…`), gets its owner and permissions, passes `validate`, and is then renamed over
 //! the old one: there is always the old file or the new one, whole. A file that somebody changed since it was read is left
-//! alone. Owner, group and permissions that are not declared stay as they were.
+//! alone. Owner, group and permissions that are not declared stay as they were; access lists (ACLs), capabilities and extended
+//! attributes go over to the new file, as far as the host has tools that know them, unless a former owner had set them. Only the
+//! bits of `mode` are declared: with an access list, those of the group are the list's mask.
 //!
 //! # Example
 //! ```yaml
