@@ -36,6 +36,7 @@ const USERS: &[(&str, &str, &str)] = &[
     ("sudo-pass", "publickey", "ALL=(ALL) ALL"),
     ("sudo-wrong", "publickey", "ALL=(ALL) ALL"),
     ("sudo-none", "publickey", ""),
+    ("sudo-mixed", "publickey", "ALL=(ALL) ALL"),
     ("su-pass", "publickey", ""),
     ("su-wrong", "publickey", ""),
     ("doas-free", "publickey", ""),
@@ -87,7 +88,9 @@ fn furnish(host: &Host, phrase: &str) {
         }
         script += &format!("useradd -m -s /bin/bash {user}; ");
         passwords += &format!("{user}:{PASSWORD}\n");
-        if !rule.is_empty() {
+        if *user == "sudo-mixed" && host.name != "h1" {
+            sudoers += "sudo-mixed ALL=(ALL) NOPASSWD: ALL\n";
+        } else if !rule.is_empty() {
             sudoers += &format!("{user} {rule}\n");
         }
     }
@@ -382,6 +385,19 @@ async fn without_a_password_nobody_is_asked() {
         all_said(vec![run(&transports, &host, "id -un").await], &format!("{name}\n"));
         assert_eq!(count(&asked), 0, "{asked:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_password_is_asked_for_none_is_sent() {
+    let Some(hosts) = set() else { return };
+    let (transports, asked) = answering(&[("sudo password of sudo-mixed", PASSWORD)]);
+    for host in hosts.iter() {
+        let host = becoming(endpoint(hosts, host, "sudo-mixed"), BecomeMethod::Sudo, None);
+        let mut session = transports.connect(&host).await.unwrap();
+        let answer = session.exec(exec("id -un; cat", "what it reads")).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer.stdout), "root\nwhat it reads");
+    }
+    assert_eq!(count(&asked), 1, "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
