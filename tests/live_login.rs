@@ -47,6 +47,7 @@ const USERS: &[(&str, &str, &str)] = &[
     ("tty-pass", "publickey", "ALL=(ALL) ALL\nDefaults:tty-pass requiretty, use_pty"),
     ("tty-wrong", "publickey", "ALL=(ALL) ALL\nDefaults:tty-wrong requiretty"),
     ("tty-never", "publickey", "ALL=(ALL) NOPASSWD: ALL\nDefaults:tty-never requiretty"),
+    ("tty-cut", "publickey", "ALL=(ALL) NOPASSWD: ALL\nDefaults:tty-cut requiretty, use_pty"),
     ("at-once", "publickey,password", "ALL=(ALL) ALL"),
 ];
 
@@ -496,6 +497,23 @@ fn requiretty_is_no_obstacle_to_an_apply() {
         assert_eq!(host.ask("stat -c '%U %a' /etc/by-tty-pty && cat /etc/by-tty-pty"), "root 640\none\ntwo");
     }
     project.run(&["verify"]).code(0);
+}
+
+#[test]
+fn what_was_begun_at_a_terminal_goes_on_without_it() {
+    let Some(hosts) = set() else { return };
+    let host = &hosts[1];
+    let project = project(hosts, "tty-cut");
+    let run =
+        "echo begun >>/root/tty-cut; until [ -e /root/tty-cut.go ]; do sleep 0.05; done; echo done >>/root/tty-cut";
+    let role = format!("resources:\n  - command: wait\n    run: {run:?}\n    creates: /root/tty-cut\n");
+    project.write("roles/x/role.yml", &role);
+    let mut going = project.start(&["apply", "--yes", "-l", &host.name]);
+    host.ask("until [ -s /root/tty-cut ]; do sleep 0.05; done");
+    assert_ne!(host.ask("pgrep -c -u tty-cut sshd"), "0");
+    host.spoil("pkill -KILL -u tty-cut sshd; sleep 0.5; touch /root/tty-cut.go");
+    assert_eq!(going.wait().unwrap().code(), Some(0));
+    assert_eq!(host.ask("cat /root/tty-cut"), "begun\ndone");
 }
 
 /// snowmelt at a terminal of its own (script(1)).
