@@ -36,6 +36,7 @@ const USERS: &[(&str, &str, &str)] = &[
     ("sudo-pass", "publickey", "ALL=(ALL) ALL"),
     ("sudo-wrong", "publickey", "ALL=(ALL) ALL"),
     ("sudo-none", "publickey", ""),
+    ("sudo-mixed", "publickey", "ALL=(ALL) ALL"),
     ("su-pass", "publickey", ""),
     ("su-wrong", "publickey", ""),
     ("doas-free", "publickey", ""),
@@ -46,6 +47,7 @@ const USERS: &[(&str, &str, &str)] = &[
     ("tty-pass", "publickey", "ALL=(ALL) ALL\nDefaults:tty-pass requiretty, use_pty"),
     ("tty-wrong", "publickey", "ALL=(ALL) ALL\nDefaults:tty-wrong requiretty"),
     ("tty-never", "publickey", "ALL=(ALL) NOPASSWD: ALL\nDefaults:tty-never requiretty"),
+    ("tty-cut", "publickey", "ALL=(ALL) NOPASSWD: ALL\nDefaults:tty-cut requiretty, use_pty"),
     ("at-once", "publickey,password", "ALL=(ALL) ALL"),
 ];
 
@@ -87,7 +89,9 @@ fn furnish(host: &Host, phrase: &str) {
         }
         script += &format!("useradd -m -s /bin/bash {user}; ");
         passwords += &format!("{user}:{PASSWORD}\n");
-        if !rule.is_empty() {
+        if *user == "sudo-mixed" && host.name != "h1" {
+            sudoers += "sudo-mixed ALL=(ALL) NOPASSWD: ALL\n";
+        } else if !rule.is_empty() {
             sudoers += &format!("{user} {rule}\n");
         }
     }
@@ -385,6 +389,19 @@ async fn without_a_password_nobody_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_no_password_is_asked_for_none_is_sent() {
+    let Some(hosts) = set() else { return };
+    let (transports, asked) = answering(&[("sudo password of sudo-mixed", PASSWORD)]);
+    for host in hosts.iter() {
+        let host = becoming(endpoint(hosts, host, "sudo-mixed"), BecomeMethod::Sudo, None);
+        let mut session = transports.connect(&host).await.unwrap();
+        let answer = session.exec(exec("id -un; cat", "what it reads")).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer.stdout), "root\nwhat it reads");
+    }
+    assert_eq!(count(&asked), 1, "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_stops_the_fleet() {
     let Some(hosts) = set() else { return };
     for (user, method) in [
@@ -480,6 +497,23 @@ fn requiretty_is_no_obstacle_to_an_apply() {
         assert_eq!(host.ask("stat -c '%U %a' /etc/by-tty-pty && cat /etc/by-tty-pty"), "root 640\none\ntwo");
     }
     project.run(&["verify"]).code(0);
+}
+
+#[test]
+fn what_was_begun_at_a_terminal_goes_on_without_it() {
+    let Some(hosts) = set() else { return };
+    let host = &hosts[1];
+    let project = project(hosts, "tty-cut");
+    let run =
+        "echo begun >>/root/tty-cut; until [ -e /root/tty-cut.go ]; do sleep 0.05; done; echo done >>/root/tty-cut";
+    let role = format!("resources:\n  - command: wait\n    run: {run:?}\n    creates: /root/tty-cut\n");
+    project.write("roles/x/role.yml", &role);
+    let mut going = project.start(&["apply", "--yes", "-l", &host.name]);
+    host.ask("until [ -s /root/tty-cut ]; do sleep 0.05; done");
+    assert_ne!(host.ask("pgrep -c -u tty-cut sshd"), "0");
+    host.spoil("pkill -KILL -u tty-cut sshd; sleep 0.5; touch /root/tty-cut.go");
+    assert_eq!(going.wait().unwrap().code(), Some(0));
+    assert_eq!(host.ask("cat /root/tty-cut"), "begun\ndone");
 }
 
 /// snowmelt at a terminal of its own (script(1)).

@@ -343,7 +343,7 @@ async fn changed_keys_of_a_host_are_learned_as_ssh_learns_them() {
         let before = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
         let mut ssh = Command::new("ssh");
         // It does not wait for the proof.
-        ssh.arg("-F").arg(&config).args(["target", "sleep 0.5"]).stdin(Stdio::null());
+        ssh.arg("-F").arg(&config).args(["target", "sleep 0.3"]).stdin(Stdio::null());
         assert!(ssh.output().unwrap().status.success(), "{}", case.known);
         let theirs = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
         let config = write(&sshd, &case);

@@ -354,7 +354,8 @@ impl Session {
 
     /// One attempt; at a terminal once the host has said that it must be.
     async fn attempt(&mut self, mut exec: Exec<'_>, password: Option<Zeroizing<String>>) -> Result<Answer, Refusal> {
-        if !self.at_terminal && !(password.is_some() && self.elevation.asks_at_a_terminal()) {
+        let asks_there = password.is_some() && self.elevation.asks_at_a_terminal();
+        if !(self.at_terminal || asks_there) {
             let first = Exec {
                 on_output: exec.on_output.as_deref_mut().map(|see| see as _),
                 input: exec.input.clone(),

@@ -184,7 +184,7 @@ impl Settings {
         // As ssh: by itself only where nothing else is said about known hosts.
         let is_usual = match first("userknownhostsfile") {
             None => true,
-            Some([file]) => paths(&[file.clone()]) == [options.home.join(".ssh/known_hosts")],
+            Some([file]) => paths(std::slice::from_ref(file)) == [options.home.join(".ssh/known_hosts")],
             Some(_) => false,
         };
         let is_usual = is_usual && matches!(word("verifyhostkeydns"), None | Some("no" | "false"));
