@@ -427,7 +427,7 @@ fn shell_of(kind: &str, path: &str, state: State, values: Vec<(&'static str, Val
         tags: Vec::new(),
         severity: Severity::Medium,
         sensitive: false,
-        secrets: Vec::new(),
+        secrets: indexmap::IndexMap::new(),
         within: None,
         span: Span::start_of(&Source::new("role.yml", "x")),
         blocked: None,

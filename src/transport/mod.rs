@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
@@ -379,10 +379,21 @@ impl Session {
         let command = Command::new(exec.program, &self.elevation, password, terminal)
             .map_err(|message| Failure::new(Phase::Execute, format!("{}: {message}", self.name)))?;
         self.channels += 1;
-        match &mut self.kind {
+        let (sent, began) = (exec.input.len(), Instant::now());
+        let outcome = match &mut self.kind {
             Kind::Local => local::run(&command, exec).await,
             Kind::Ssh(link) => link.run(&command, exec).await,
+        };
+        let (name, number, took) = (&self.name, self.channels, began.elapsed().as_millis());
+        match &outcome {
+            Ok(answer) => {
+                let (came, end) = (answer.stdout.len(), &answer.end);
+                tracing::debug!("{name}: exchange {number}: {sent} bytes went, {came} came, {end:?} after {took} ms");
+                tracing::trace!("{name}: its errors: {}", clean::lines(&clean::utf8(&answer.stderr)));
+            }
+            Err(refusal) => tracing::debug!("{name}: exchange {number} was not begun: {}", refusal.failure),
         }
+        outcome
     }
 
     /// Who logged in; nobody where it is this machine.

@@ -66,6 +66,11 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
             progress.before = results::of(&read, Verb::Apply);
         }
         events.host_phase(&host.name, "act");
+        let (pass, bytes) = (pass + 1, act.payload.len());
+        tracing::debug!("{}: act, pass {pass}: {} steps in {bytes} bytes", host.name, act.steps.len());
+        for (number, step) in act.steps.iter().enumerate() {
+            tracing::debug!("{}: step {number}: {}", host.name, step.title);
+        }
         match conversation.act(&act, &catalog).await {
             // It was not begun: what was due is still due, and what earlier passes did is still so.
             Ok(Acted::NotBegun(stop)) => {

@@ -165,6 +165,8 @@ impl<'a> Conversation<'a> {
 
     /// One exchange that acts on nothing.
     pub(super) async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
+        tracing::debug!("{}: {phase}", self.host.name);
+        tracing::trace!("{}: {}", self.host.name, script.text);
         let end = nonce()?;
         let mut frames = Frames::new(&script.nonce);
         let mut take = |bytes: &[u8]| {

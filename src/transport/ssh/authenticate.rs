@@ -407,8 +407,15 @@ impl Login<'_> {
         outcome: Result<Result<AuthResult, String>, tokio::time::error::Elapsed>,
     ) -> Result<bool, Failure> {
         match outcome {
-            Ok(Ok(AuthResult::Success)) => Ok(true),
+            Ok(Ok(AuthResult::Success)) => {
+                tracing::debug!("{}: it took {}", self.at, label.unwrap_or("us without a proof"));
+                Ok(true)
+            }
             Ok(Ok(AuthResult::Failure { remaining_methods, partial_success })) => {
+                let what = label.unwrap_or("a login without a proof");
+                let how = if partial_success { "took, and wants more than" } else { "refused" };
+                let would: Vec<String> = remaining_methods.iter().map(String::from).collect();
+                tracing::debug!("{}: it {how} {what}; it would take {}", self.at, would.join(", "));
                 if self.handle.is_closed() {
                     return Err(self.broken("it hung up"));
                 }

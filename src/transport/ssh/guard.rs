@@ -117,6 +117,10 @@ impl Handler for Guard {
                 Ok(false)
             }
             Ok(trust) => {
+                let key = shown.public_key();
+                let (kind, fingerprint) = (key.algorithm(), key.fingerprint(HashAlg::Sha256));
+                let how = if trust == Trust::New { "accepted as new" } else { "known" };
+                tracing::debug!("{}: its key {kind} {fingerprint} is {how}", self.policy.shown);
                 if trust == Trust::New {
                     self.write_down(shown, &blob);
                 }

@@ -50,6 +50,9 @@ pub(crate) async fn resolve(shared: &Arc<Shared>, name: &str, connection: &Conne
     for strange in strange {
         shared.warn(&format!("ssh_config, {name}: {strange}"));
     }
+    let (user, host, port, route) = (&settings.user, &settings.host, settings.port, &settings.route);
+    tracing::debug!("{name}: as {user} to {host}:{port}, {route}");
+    tracing::trace!("{name}: {settings:?}");
     Ok(settings)
 }
 

@@ -1,5 +1,6 @@
 //! How one host is reached over SSH, once the inventory, `ssh_config` and the defaults have had their say.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +61,16 @@ pub(crate) enum Route {
     Jump(Vec<String>),
     /// Through a command's standard input and output.
     Command(String),
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("straight"),
+            Self::Jump(hosts) => write!(f, "through {}", hosts.join(", ")),
+            Self::Command(command) => write!(f, "through `{command}`"),
+        }
+    }
 }
 
 impl Settings {
