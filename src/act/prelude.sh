@@ -41,6 +41,7 @@ count_kept() (
 # only from inside the folder of PATH: what stands above it may have been swapped since that was entered.
 keep() {
 	[ -n "${KEEP:-}" ] || return 0
+	[ . -ef "${1%/*}/." ] || fail "$1 was not changed: its folder is not what it was"
 	mkdir -p "$KEEP"
 	kept=$(count_kept "$KEEP")
 	if [ -e "./${1##*/}" ] || [ -L "./${1##*/}" ]; then
