@@ -484,7 +484,9 @@ fn project(hosts: &Hosts, user: &str) -> Project {
     let inventory = inventory.replace(&format!("{:?}", hosts.key()), &format!("{key:?}"));
     let role =
         format!("resources:\n  - file: /etc/by-{user}\n    content: |\n      one\n      two\n    mode: '0640'\n");
-    Project::new().file("inventory.yml", &inventory).file("roles/x/role.yml", &role)
+    // A name of its own: hosts remember by it, and refuse to be acted on by two at once.
+    let name = format!("project: by-{user}\n");
+    Project::new().file("snowmelt.yml", &name).file("inventory.yml", &inventory).file("roles/x/role.yml", &role)
 }
 
 #[test]
