@@ -53,7 +53,7 @@ fn every_bad_host_is_told_and_no_good_one_suffers() {
     hosts[1].spoil("useradd -m -s /usr/sbin/nologin noshell");
     hosts[1]
         .spoil("useradd -m -s /bin/bash noisy && echo 'echo Welcome; echo @0000 begin record' >/home/noisy/.bashrc");
-    hosts[2].spoil("echo 'DenyUsers root' >/etc/ssh/sshd_config.d/deny.conf && systemctl reload ssh");
+    hosts[2].spoil("echo 'DenyUsers root' >/etc/ssh/sshd_config.d/deny.conf && systemctl restart ssh");
 
     let project = Project::new().file("roles/x/role.yml", ROLE);
     project.write("other_known_hosts", &swapped);

@@ -265,6 +265,21 @@ error: `running` takes true or false, found `yes`
   = write `true`, without quotes
 ",
     );
+    says(
+        &[
+            ("roles/x/role.yml", "resources: []\n"),
+            ("roles/x/spec.yml", "checks:\n  - process: sshd\n    count: \">=2\"\n"),
+            ("inventory.yml", "groups:\n  web:\n    roles: [x]\n    HOST\n"),
+        ],
+        "\
+error: `count` takes a whole number, found `>=2`
+ --> roles/x/spec.yml:3:12
+  |
+3 |     count: \">=2\"
+  |            ^^^^^
+  = a spec compares by {at_least: 2}
+",
+    );
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use indexmap::IndexMap;
-use snowmelt::act::{Act, ActOutcome, Actor, Begun, Selection, Situation, StepOutcome, compose};
+use snowmelt::act::{Act, ActOutcome, Actor, Begun, Login, Selection, Situation, StepOutcome, compose};
 use snowmelt::base::span::{Source, Span};
 use snowmelt::base::value::Value;
 use snowmelt::catalog::Catalog;
@@ -24,13 +25,20 @@ struct Host {
     folder: tempfile::TempDir,
     place: Place,
     shell: &'static str,
+    /// Whether it is reached by a login; nobody here gives a second one.
+    has_login: bool,
 }
 
 impl Host {
+    fn login(&self) -> Option<Login<'_>> {
+        self.has_login.then_some(Login { user: "me", within: Duration::from_secs(1) })
+    }
+
     fn new(shell: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let memory = folder.path().join("memory").to_string_lossy().into_owned();
-        Self { folder, place: Place { folder: Some(memory), project: "p".into(), host: "h".into() }, shell }
+        let place = Place { folder: Some(memory), project: "p".into(), host: "h".into() };
+        Self { folder, place, shell, has_login: false }
     }
 
     fn path(&self, name: &str) -> String {
@@ -71,7 +79,7 @@ impl Host {
     }
 
     fn compose(&self, catalog: &Catalog, observations: &Observations, judged: &[Judged]) -> Option<Act> {
-        let situation = Situation { catalog, observations, judged, place: &self.place };
+        let situation = Situation { catalog, observations, judged, place: &self.place, login: self.login() };
         let actor = Actor { who: "me@here".into(), commit: "-".into(), now: 1 };
         compose(situation, &Selection::default(), &BTreeSet::new(), &actor, &Nonce::random().unwrap()).unwrap().act
     }
@@ -269,4 +277,48 @@ fn a_cut_payload_leaves_everything_as_it_was() {
         assert_eq!(read(&path), "old\n");
     }
     assert_eq!(host.act(&act, &catalog).0.begun, Begun::Yes);
+}
+
+#[test]
+fn what_may_lock_out_is_proven_once_after_each_row_of_it_or_taken_back() {
+    for shell in SHELLS {
+        let host = Host { has_login: true, ..Host::new(shell) };
+        let keys = host.path(".ssh/authorized_keys");
+        std::fs::create_dir(host.path(".ssh")).unwrap();
+        std::fs::write(&keys, "old\n").unwrap();
+        let paths =
+            [host.path("before"), keys.clone(), host.path(".ssh/config"), host.path("between"), host.path(".ssh/rc")];
+        let catalog = catalog(paths.iter().map(|path| file(path, "new\n", "0640")).collect());
+        let (observations, judged) = host.observe(&catalog);
+        let act = host.compose(&catalog, &observations, &judged).unwrap();
+        let shape: Vec<(&[usize], &[usize])> =
+            act.steps.iter().map(|step| (step.resources.as_slice(), step.puts_back.as_slice())).collect();
+        let expected: [(&[usize], &[usize]); 6] =
+            [(&[0], &[]), (&[1, 2], &[]), (&[], &[1]), (&[3], &[]), (&[4], &[]), (&[], &[1, 4])];
+        assert_eq!(shape, expected, "{shell}");
+        assert!(act.wants_proof);
+
+        let (outcome, _, judged) = host.act(&act, &catalog);
+        let [StepOutcome::Done, StepOutcome::PutBack(why), StepOutcome::Failed(_), rest @ ..] = &outcome.steps[..]
+        else {
+            panic!("{shell}: {outcome:?}")
+        };
+        assert!(why.contains("nobody could log in"), "{shell}: {why}");
+        assert!(rest.iter().all(|step| *step == StepOutcome::NotReached), "{shell}: {rest:?}");
+        assert_eq!((read(&paths[0]), read(&keys)), ("new\n".into(), "old\n".into()), "{shell}");
+        assert!(paths[2..].iter().all(|path| !Path::new(path).exists()), "{shell}");
+        // Never applied: so nobody changed it by hand.
+        assert!(judged[1..].iter().all(|one| one.verdict == Verdict::Pending), "{shell}: {judged:#?}");
+    }
+}
+
+#[test]
+fn on_this_machine_nobody_has_to_log_in() {
+    let host = Host::new("sh");
+    std::fs::create_dir(host.path(".ssh")).unwrap();
+    let catalog = catalog(vec![file(&host.path(".ssh/authorized_keys"), "new\n", "0600")]);
+    let (observations, judged) = host.observe(&catalog);
+    let act = host.compose(&catalog, &observations, &judged).unwrap();
+    assert!(!act.wants_proof);
+    assert_eq!(host.act(&act, &catalog).0.steps, [StepOutcome::Done]);
 }

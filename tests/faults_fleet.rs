@@ -10,7 +10,7 @@ use hosts::Hosts;
 use serde_json::Value;
 
 /// How many hosts: names of one real host, behind another.
-const FLEET: usize = 400;
+const FLEET: usize = 1000;
 /// Of twenty hosts this one is dead, and this one slow.
 const DEAD: usize = 7;
 const SLOW: usize = 13;

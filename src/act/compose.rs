@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::files;
+use super::lockout::{self, Guarded, Login};
 use super::payload::Payload;
 use super::refresh::{self, Cause};
 use super::selection::Selection;
@@ -16,7 +17,7 @@ use crate::observe::{
     Applied, FileReading, Memory, Observations, Place, SHARED, Script, applied_line, with_environment,
 };
 use crate::resource::result::{Action, Verdict};
-use crate::resource::{Content, Due, FileWrite, Guard, Need, Probe, Refresh, Resource, Step, Still, Work};
+use crate::resource::{Content, Due, FileWrite, Guard, Need, Probe, Refresh, Resource, Step, Still, TakenBack, Work};
 use crate::wire::Nonce;
 
 const PRELUDE: &str = include_str!("prelude.sh");
@@ -54,6 +55,8 @@ pub struct Act {
     pub run: Nonce,
     /// Its steps in order: step `n` answers with the frame `s<n>`.
     pub steps: Vec<ActStep>,
+    /// Whether it waits for a second login.
+    pub wants_proof: bool,
 }
 
 /// One step of an act.
@@ -65,7 +68,7 @@ pub struct ActStep {
     pub title: String,
     /// The earlier steps whose changes are put back when it fails.
     pub puts_back: Vec<usize>,
-    /// Whether it reloads or restarts, and so has an effect only if something changed.
+    /// Whether it validates, reloads, restarts or proves, and so has an effect only if something changed.
     pub is_refresh: bool,
 }
 
@@ -83,7 +86,14 @@ struct Slot {
 enum SlotWork {
     Kind(Work),
     Validate(String),
-    Refresh { resource: usize, standing: Option<Refresh> },
+    Refresh {
+        resource: usize,
+        standing: Option<Refresh>,
+    },
+    /// That one can still log in after what these slots did.
+    Prove {
+        after: Vec<usize>,
+    },
 }
 
 /// One host as it was declared, read and judged.
@@ -97,6 +107,8 @@ pub struct Situation<'a> {
     pub judged: &'a [Judged],
     /// Where the host remembers.
     pub place: &'a Place,
+    /// Who logged in to act; nobody where it is this machine.
+    pub login: Option<Login<'a>>,
 }
 
 /// Composes the act that brings about what is due and selected. `spent` holds commands that ran already: a command runs at most
@@ -111,14 +123,22 @@ pub fn compose(
     actor: &Actor,
     nonce: &Nonce,
 ) -> io::Result<Composed> {
-    let Situation { catalog, observations, judged, place } = situation;
-    let mut composer =
-        Composer { catalog, observations, judged, due: Vec::new(), left_out: BTreeMap::new(), slots: Vec::new() };
+    let Situation { catalog, observations, judged, place, login } = situation;
+    let mut composer = Composer {
+        catalog,
+        observations,
+        judged,
+        login,
+        due: Vec::new(),
+        left_out: BTreeMap::new(),
+        slots: Vec::new(),
+    };
     composer.choose(selection, spent);
     composer.kinds();
     composer.edits();
     composer.refreshes(selection);
     composer.slots.sort_by_key(|slot| (slot.position, slot.rank));
+    composer.proofs();
 
     let memory = observations.memory.clone().unwrap_or_default();
     let adopts = composer.adopted(&memory).next().is_some();
@@ -135,6 +155,7 @@ struct Composer<'a> {
     catalog: &'a Catalog,
     observations: &'a Observations,
     judged: &'a [Judged],
+    login: Option<Login<'a>>,
     due: Vec<usize>,
     left_out: BTreeMap<usize, Action>,
     slots: Vec<Slot>,
@@ -170,9 +191,10 @@ impl<'a> Composer<'a> {
     fn kinds(&mut self) {
         let mut from = 0;
         while from < self.due.len() {
-            let name = self.resource(self.due[from]).kind.table().name;
-            let run =
-                self.due[from..].iter().take_while(|index| self.resource(**index).kind.table().name == name).count();
+            // What may lock somebody out is a step of its own: what is taken back with it is nothing else.
+            let sort = |index: usize| (self.resource(index).kind.table().name, self.decides_login(index));
+            let first = sort(self.due[from]);
+            let run = self.due[from..].iter().take_while(|index| sort(**index) == first).count();
             let members = self.due[from..from + run].to_vec();
             from += run;
             if self.resource(members[0]).kind.edits(self.resource(members[0])).is_some() {
@@ -320,6 +342,71 @@ impl<'a> Composer<'a> {
         }
     }
 
+    /// After each row of steps that may lock out whoever logged in, one that has it proven that they did not; it answers for
+    /// those of earlier rows as well.
+    fn proofs(&mut self) {
+        let mut after: Vec<usize> = Vec::new();
+        let mut slots: Vec<Slot> = Vec::new();
+        let mut is_proven = true;
+        for slot in std::mem::take(&mut self.slots) {
+            let may_lock_out = self.may_lock_out(&slot);
+            if !may_lock_out && !is_proven {
+                slots.push(Slot::proof(&slot, after.clone()));
+                is_proven = true;
+            }
+            if may_lock_out {
+                after.push(slots.len());
+                is_proven = false;
+            }
+            slots.push(slot);
+        }
+        if let Some(last) = slots.last().filter(|_| !is_proven) {
+            let proof = Slot::proof(last, after);
+            slots.push(proof);
+        }
+        self.slots = slots;
+    }
+
+    /// Whether a change of this resource may keep whoever logged in from logging in again.
+    fn decides_login(&self, index: usize) -> bool {
+        let resource = self.resource(index);
+        self.login.is_some_and(|login| resource.kind.may_lock_out(resource, login.user))
+    }
+
+    /// Whether what a slot does may: what it changes decides logins, or is taken up by it.
+    fn may_lock_out(&self, slot: &Slot) -> bool {
+        let decides = |index: &usize| self.decides_login(*index);
+        match &slot.work {
+            SlotWork::Kind(_) => slot.resources.iter().any(decides),
+            SlotWork::Refresh { resource, .. } => {
+                let mut watched = self.resource(*resource).watches.iter().flat_map(|watch| &watch.members);
+                decides(resource) || watched.any(|member| self.due.contains(member) && decides(member))
+            }
+            SlotWork::Validate(_) | SlotWork::Prove { .. } => false,
+        }
+    }
+
+    /// How what the slots before a proof did is taken back.
+    fn guarded(&self, after: &[usize]) -> Vec<Guarded> {
+        let guarded = |number: &usize| {
+            let slot = &self.slots[*number];
+            let (back, again) = match &slot.work {
+                SlotWork::Refresh { resource, .. } => {
+                    let resource = self.resource(*resource);
+                    (Vec::new(), resource.kind.refresh(resource, Refresh::Restart))
+                }
+                _ => (slot.resources.iter().map(|index| self.taken_back(*index)).collect(), None),
+            };
+            Guarded { number: *number, title: slot.title.clone(), back, again }
+        };
+        after.iter().map(guarded).collect()
+    }
+
+    fn taken_back(&self, index: usize) -> TakenBack {
+        let (resource, differs) = (self.resource(index), self.differs(index));
+        resource.kind.taken_back(&Due { resource, observed: &self.observations.observed[index], differs: &differs })
+    }
+
     /// Resources that are as declared, but not remembered as such: they are written down, so that a later change of the host
     /// is told from a change of the declaration.
     fn adopted(&self, memory: &'a Memory) -> impl Iterator<Item = (usize, &'a Resource)> + '_ {
@@ -347,11 +434,16 @@ impl<'a> Composer<'a> {
         let mut steps: Vec<ActStep> = Vec::new();
         // What a change will call for is written down before the change is made: a run that dies in between owes it still.
         let mut owes: BTreeMap<usize, String> = BTreeMap::new();
-        // Steps whose changes a later validation would put back are remembered only when that has passed.
-        let validated = self.validated();
+        // Steps whose changes a later one may put back are remembered only when that has passed.
+        let answering = self.answering();
+        let proofs = self.slots.iter().filter_map(|slot| match &slot.work {
+            SlotWork::Prove { after } => after.first().copied(),
+            _ => None,
+        });
+        let first_guarded = proofs.min();
         for (number, slot) in self.slots.iter().enumerate() {
             let mut text = String::from(". \"$d/prelude.sh\"\n");
-            if validated.iter().any(|(_, members)| members.contains(&number)) {
+            if answering.iter().any(|(_, members)| members.contains(&number)) {
                 let _ = writeln!(text, "KEEP=\"$d/kept/{number}\"");
             }
             let mut puts_back = Vec::new();
@@ -366,7 +458,7 @@ impl<'a> Composer<'a> {
                     text.push_str(&run_script(self.resource(slot.position), run, guards, memory, number));
                 }
                 SlotWork::Validate(command) => {
-                    puts_back = validated.get(&number).cloned().unwrap_or_default();
+                    puts_back = answering.get(&number).cloned().unwrap_or_default();
                     text.push_str(&refresh::validation(command, &puts_back));
                 }
                 SlotWork::Refresh { resource, standing } => {
@@ -382,14 +474,25 @@ impl<'a> Composer<'a> {
                         None => text.push_str("exit 90\n"),
                     }
                 }
+                SlotWork::Prove { .. } => {}
+            }
+            if first_guarded == Some(number) {
+                order.push_str(". \"$d/lockout.sh\"\narm\n");
+            }
+            if let SlotWork::Prove { after } = &slot.work {
+                let steps = self.guarded(after);
+                text.push_str(&lockout::taking_back(&steps));
+                order.push_str(&lockout::waiting(number, &steps));
+                puts_back.clone_from(after);
+            } else {
+                let _ = writeln!(order, "step {number} {}", quote::always(&slot.title));
             }
             payload.add(&format!("steps/{number}.sh"), text.as_bytes())?;
-            let _ = writeln!(order, "step {number} {}", quote::always(&slot.title));
             steps.push(ActStep {
                 resources: slot.resources.clone(),
                 title: slot.title.clone(),
                 puts_back,
-                is_refresh: matches!(slot.work, SlotWork::Refresh { .. } | SlotWork::Validate(_)),
+                is_refresh: !matches!(slot.work, SlotWork::Kind(_)),
             });
         }
         for (number, slot) in self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot.work, SlotWork::Kind(_))) {
@@ -401,8 +504,8 @@ impl<'a> Composer<'a> {
                 })
                 .collect();
             let holder =
-                validated.iter().filter(|(_, members)| members.contains(&number)).map(|(holder, _)| *holder).max();
-            // Validation and step both write below their own number; the last one that covers a step holds its lines.
+                answering.iter().filter(|(_, members)| members.contains(&number)).map(|(holder, _)| *holder).max();
+            // The last one that answers for a step holds its lines.
             payload.add(&format!("applied/{}.{number}", holder.unwrap_or(number)), lines.as_bytes())?;
         }
         for (number, lines) in &owes {
@@ -413,18 +516,30 @@ impl<'a> Composer<'a> {
         payload.add("prelude.sh", format!("{PRELUDE}\n{SHARED}\n").as_bytes())?;
         payload.add("start.sh", START.as_bytes())?;
         payload.add("run.sh", RUN.as_bytes())?;
+        if first_guarded.is_some() {
+            payload.add("lockout.sh", lockout::LOCKOUT.as_bytes())?;
+        }
         payload.add("observe.sh", Script::compose(self.catalog, place, nonce).text.as_bytes())?;
         let run = Nonce::random().map_err(io::Error::other)?;
         let who = quote::always(&actor.who.replace(['\n', '\t'], " "));
-        let settings = format!("RUN={run}\nNONCE={nonce}\n{}EPOCH={}\nWHO={who}\n", place.settings(), memory.epoch);
+        let settings = format!(
+            "RUN={run}\nNONCE={nonce}\n{}EPOCH={}\nWHO={who}\nWITHIN={}\n",
+            place.settings(),
+            memory.epoch,
+            self.login.map_or(0, |login| login.within.as_secs())
+        );
         payload.add("settings", settings.as_bytes())?;
-        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), run, steps })
+        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), run, steps, wants_proof: first_guarded.is_some() })
     }
 
-    /// For each validation, the steps before it that bring about what its service watches.
-    fn validated(&self) -> BTreeMap<usize, Vec<usize>> {
+    /// For each step that may put others back, which those are: for a validation, those before it that bring about what its
+    /// service watches.
+    fn answering(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut all = BTreeMap::new();
         for (number, slot) in self.slots.iter().enumerate() {
+            if let SlotWork::Prove { after } = &slot.work {
+                all.insert(number, after.clone());
+            }
             let (SlotWork::Validate(_), Some(service)) = (&slot.work, slot.resources.first()) else { continue };
             let members: BTreeSet<usize> =
                 self.resource(*service).watches.iter().flat_map(|watch| watch.members.iter().copied()).collect();
@@ -468,6 +583,14 @@ impl<'a> Composer<'a> {
             }
         }
         cause
+    }
+}
+
+impl Slot {
+    /// A proof that comes right after `last`.
+    fn proof(last: &Self, after: Vec<usize>) -> Self {
+        let (position, title) = (last.position, lockout::TITLE.to_owned());
+        Self { position, rank: 4, resources: Vec::new(), title, work: SlotWork::Prove { after } }
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod compose;
 mod files;
+mod lockout;
 mod outcome;
 mod payload;
 mod refresh;
 mod selection;
 
 pub use compose::{Act, ActStep, Actor, Composed, Situation, compose};
+pub use lockout::{Login, asked, asks_for_login, login_script};
 pub use outcome::{ActOutcome, Begun, StepOutcome, seen_script};
 pub use selection::Selection;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::compose::Act;
+use super::lockout;
 use crate::base::clean;
 use crate::observe::{self, LastRun, Memory, Place, Script, StepMark};
 use crate::wire::{Frames, Nonce};
@@ -80,12 +81,30 @@ impl ActOutcome {
             *step = match memory.steps.get(&number) {
                 Some(StepMark::Done) => StepOutcome::Done,
                 Some(StepMark::Nothing) => StepOutcome::Nothing,
+                Some(StepMark::Failed) if act.steps[number].title == lockout::TITLE => {
+                    StepOutcome::Failed(lockout::REFUSED.to_owned())
+                }
                 Some(StepMark::Failed) => StepOutcome::Failed("it failed while the connection was lost".to_owned()),
                 None if has_ended => StepOutcome::NotReached,
                 None => StepOutcome::NotTold,
             };
         }
+        put_back(act, &mut self.steps);
         self.begun = Begun::Yes;
+        self
+    }
+
+    /// Says why no second login came, where one was waited for in vain.
+    #[must_use]
+    pub fn because(mut self, refused: Option<&str>) -> Self {
+        let Some(refused) = refused else { return self };
+        for step in &mut self.steps {
+            if let StepOutcome::Failed(log) | StepOutcome::PutBack(log) = step
+                && log.starts_with(lockout::REFUSED)
+            {
+                log.push_str(&format!("\n{refused}"));
+            }
+        }
         self
     }
 
@@ -116,16 +135,21 @@ impl ActOutcome {
                 None => StepOutcome::NotTold,
             })
             .collect();
-        for number in 0..steps.len() {
-            let (StepOutcome::Failed(log), puts_back) = (steps[number].clone(), &act.steps[number].puts_back) else {
-                continue;
-            };
-            let done: BTreeSet<usize> =
-                puts_back.iter().copied().filter(|step| steps[*step] == StepOutcome::Done).collect();
-            for step in done {
-                steps[step] = StepOutcome::PutBack(log.clone());
-            }
-        }
+        put_back(act, &mut steps);
         Self { begun, steps, is_whole: frames.get("done").is_some() }
+    }
+}
+
+/// What was done, and then put back by a later step that failed.
+fn put_back(act: &Act, steps: &mut [StepOutcome]) {
+    for number in 0..steps.len() {
+        let (StepOutcome::Failed(log), puts_back) = (steps[number].clone(), &act.steps[number].puts_back) else {
+            continue;
+        };
+        let done: BTreeSet<usize> =
+            puts_back.iter().copied().filter(|step| steps[*step] == StepOutcome::Done).collect();
+        for step in done {
+            steps[step] = StepOutcome::PutBack(log.clone());
+        }
     }
 }

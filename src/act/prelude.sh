@@ -24,6 +24,14 @@ changed() {
 	return 1
 }
 
+# tried STEP...: whether one of these steps of this run did anything, or failed while it did.
+tried() {
+	for number; do
+		case $TRIED in *" $number "*) return 0 ;; esac
+	done
+	return 1
+}
+
 count_kept() (
 	set -- "$1"/*.path
 	if [ -e "$1" ]; then echo $#; else echo 0; fi

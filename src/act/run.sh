@@ -97,6 +97,7 @@ remember() {
 # step NUMBER TITLE: runs steps/NUMBER.sh unless an earlier one failed. Status 90: there was nothing to do.
 FAILED=
 CHANGED=' '
+TRIED=' '
 step() {
 	[ -z "$FAILED" ] || return 0
 	b "s$1"
@@ -116,6 +117,7 @@ step() {
 	case $status in
 	0)
 		CHANGED="$CHANGED$1 "
+		TRIED="$TRIED$1 "
 		remember "$1"
 		printf 'done %s %s\n' "$1" "$2" >>"$S/run"
 		;;
@@ -125,6 +127,7 @@ step() {
 		;;
 	*)
 		FAILED=1
+		TRIED="$TRIED$1 "
 		printf 'failed %s %s\n' "$1" "$2" >>"$S/run"
 		;;
 	esac

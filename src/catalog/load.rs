@@ -20,7 +20,7 @@ use super::model::{Group, Project, Role, RoleFiles, Spec};
 use super::names;
 use super::role;
 use super::secrets;
-use super::settings;
+use super::settings::{self, Settings};
 use super::spec;
 use super::yaml::{self, Node};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
@@ -98,7 +98,8 @@ impl Loader<'_> {
             })
             .collect();
         let settings = settings?;
-        Some(Project { name: settings.project, memory: settings.memory, hosts, groups, roles, specs, secrets })
+        let Settings { project: name, memory, login_within } = settings;
+        Some(Project { name, memory, login_within, hosts, groups, roles, specs, secrets })
     }
 
     /// A file that every project has.

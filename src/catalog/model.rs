@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -21,6 +22,8 @@ pub struct Project {
     pub name: String,
     /// The folder in which hosts remember, where it is not the usual one.
     pub memory: Option<String>,
+    /// How long a host waits for a second login after a change of how one gets in, before it takes the change back.
+    pub login_within: Duration,
     /// Hosts in the order in which the inventory first names them.
     pub hosts: Vec<Host>,
     /// Groups by name, `all` not among them.

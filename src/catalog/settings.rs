@@ -1,6 +1,9 @@
 //! `snowmelt.yml`: what is said once about a project as a whole.
 
+use std::time::Duration;
+
 use super::names;
+use super::typed;
 use super::yaml::{self, Node};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 
@@ -14,12 +17,17 @@ pub struct Settings {
     pub project: String,
     /// The folder in which hosts remember, where it is not the usual one: an absolute path.
     pub memory: Option<String>,
+    /// How long a host waits for a second login after a change of how one gets in, before it takes the change back.
+    pub login_within: Duration,
 }
+
+/// Long enough for a login through a slow network, short enough to wait for.
+const LOGIN_WITHIN: Duration = Duration::from_secs(45);
 
 /// Reads the settings; a mistake is added to `found`.
 pub fn read(node: &Node, found: &mut Diagnostics) -> Option<Settings> {
     let entries = node.entries()?;
-    yaml::check_keys(entries, "setting", &["project", "memory"], found);
+    yaml::check_keys(entries, "setting", &["project", "memory", "login_within"], found);
     let Some(project) = node.get("project") else {
         found.push(
             Diagnostic::error(&node.span, "the setting `project` is missing")
@@ -42,7 +50,27 @@ pub fn read(node: &Node, found: &mut Diagnostics) -> Option<Settings> {
             Some(path.trim_end_matches('/').to_owned())
         }
     };
-    names::check(name, &project.span, "project", found).then(|| Settings { project: name.to_owned(), memory })
+    let login_within = match node.get("login_within") {
+        None => LOGIN_WITHIN,
+        Some(within) => seconds(within, found)?,
+    };
+    names::check(name, &project.span, "project", found).then(|| Settings {
+        project: name.to_owned(),
+        memory,
+        login_within,
+    })
+}
+
+/// From five seconds to ten minutes.
+fn seconds(node: &Node, found: &mut Diagnostics) -> Option<Duration> {
+    let text = node.expect_text("how long a host waits for a second login", found)?;
+    let seconds = typed::duration(text).and_then(|seconds| u64::try_from(seconds).ok());
+    if let Some(seconds) = seconds.filter(|seconds| (5..=600).contains(seconds)) {
+        return Some(Duration::from_secs(seconds));
+    }
+    let message = format!("`{text}` is not how long a host can wait for a second login");
+    found.push(Diagnostic::error(&node.span, message).hint("from `5s` to `10m`; without it, 45 seconds"));
+    None
 }
 
 #[cfg(test)]
@@ -72,6 +100,11 @@ mod tests {
             (
                 "project: a\nmemory: /\n",
                 "the folder in which hosts remember must be an absolute path @ snowmelt.yml:2:9 = for example `/var/lib/snowmelt`",
+            ),
+            ("project: a\nlogin_within: 20s\n", ""),
+            (
+                "project: a\nlogin_within: 2h\n",
+                "`2h` is not how long a host can wait for a second login @ snowmelt.yml:2:15 = from `5s` to `10m`; without it, 45 seconds",
             ),
             ("project: a\nprojct: b\n", "unknown setting `projct` @ snowmelt.yml:2:1 = did you mean `project`?"),
         ] {

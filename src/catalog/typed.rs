@@ -34,7 +34,10 @@ pub(crate) fn scalar(ty: &Type, text: &str, form: Form, name: &str, span: &Span)
         Type::Int => match params::int(text) {
             Some(_) if form == Form::Quoted => Err(wrong("a whole number").hint(format!("drop the quotes: {text}"))),
             Some(number) => Ok(Value::Int(number)),
-            None => Err(wrong("a whole number")),
+            None => Err(match comparison(text) {
+                Some(matcher) => wrong("a whole number").hint(format!("a spec compares by {matcher}")),
+                None => wrong("a whole number"),
+            }),
         },
         Type::Bool => match params::bool(text) {
             Some(truth) if form != Form::Quoted => Ok(Value::Bool(truth)),
@@ -67,6 +70,15 @@ pub(crate) fn scalar(ty: &Type, text: &str, form: Form, name: &str, span: &Span)
         }),
         _ => Ok(Value::from(text)),
     }
+}
+
+/// `>=2`, as people who know versions write it, as a matcher.
+fn comparison(text: &str) -> Option<String> {
+    let words = [(">=", "at_least"), ("<=", "at_most"), (">", "more_than"), ("<", "less_than")];
+    words.iter().find_map(|(sign, word)| {
+        let number = text.strip_prefix(sign)?.trim();
+        params::int(number).map(|number| format!("{{{word}: {number}}}"))
+    })
 }
 
 /// Whole seconds of `10s`, `5m`, `1h`, `2d`.

@@ -231,6 +231,12 @@ impl Kind for Command {
         due.iter().enumerate().map(step).collect()
     }
 
+    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
+        let words = run(resource).command;
+        let mut words = words.split(|c: char| c.is_whitespace() || ";&|()`$'\"".contains(c));
+        words.any(|word| WAYS_IN.contains(&word.rsplit('/').next().unwrap_or(word)))
+    }
+
     fn provides(&self, resource: &Resource, need: &Need) -> bool {
         let created = resource.text(&CREATES);
         match need {
@@ -242,6 +248,27 @@ impl Kind for Command {
         }
     }
 }
+
+/// Programs that change who gets in, and from where.
+const WAYS_IN: &[&str] = &[
+    "nft",
+    "iptables",
+    "ip6tables",
+    "iptables-restore",
+    "ip6tables-restore",
+    "ufw",
+    "firewall-cmd",
+    "ip",
+    "ifconfig",
+    "route",
+    "ifup",
+    "ifdown",
+    "netplan",
+    "nmcli",
+    "networkctl",
+    "pam-auth-update",
+    "authselect",
+];
 
 /// Whether a path is there, also as a dangling link; a folder that may not be searched is no "no".
 const EXISTS: &str = r#"exists() {

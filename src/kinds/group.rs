@@ -19,11 +19,11 @@
 //! ```
 
 use crate::base::quote;
-use crate::resource::accounts::{self, Database, EXISTS, LOOK_UP};
+use crate::resource::accounts::{self, Database, EXISTS, KEEP, LOOK_UP};
 use crate::resource::stat::{self, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, Type, Work,
+    State, Step, Table, TakenBack, Type, Work,
 };
 
 const GID: Attribute = Attribute::state("gid", Type::Int, "Its number.");
@@ -134,7 +134,16 @@ impl Kind for Group {
         let items: Vec<usize> = (0..due.len()).collect();
         let shell: String = due.iter().map(bring_about).collect();
         let title = accounts::title(due);
-        vec![Step { items, title, work: Work::Shell(format!("{EXISTS}{ACT}{shell}")) }]
+        vec![Step { items, title, work: Work::Shell(format!("{KEEP}{EXISTS}{ACT}{shell}")) }]
+    }
+
+    // Which groups may log in or become root is said in files of sshd and sudo: any may be among them.
+    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
+        resource.state == State::Absent
+    }
+
+    fn taken_back(&self, _due: &Due<'_>) -> TakenBack {
+        TakenBack::Kept
     }
 
     fn provides(&self, resource: &Resource, need: &Need) -> bool {

@@ -38,11 +38,11 @@ use std::collections::HashMap;
 use crate::base::clean;
 use crate::base::quote;
 use crate::base::value::Value;
-use crate::resource::accounts::{self, Database, EXISTS, Entry, LOOK_UP};
+use crate::resource::accounts::{self, Database, EXISTS, Entry, KEEP, LOOK_UP};
 use crate::resource::stat::{self, Sections};
 use crate::resource::{
     Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, Type, Want, Work,
+    State, Step, Table, TakenBack, Type, Want, Work,
 };
 
 const UID: Attribute = Attribute::state("uid", Type::Int, "The user's number.");
@@ -291,7 +291,15 @@ impl Kind for User {
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
         let shell: String = due.iter().map(bring_about).collect();
         let title = accounts::title(due);
-        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(format!("{EXISTS}{ACT}{shell}")) }]
+        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(format!("{KEEP}{EXISTS}{ACT}{shell}")) }]
+    }
+
+    fn may_lock_out(&self, resource: &Resource, user: &str) -> bool {
+        [user, "root"].contains(&resource.identity())
+    }
+
+    fn taken_back(&self, _due: &Due<'_>) -> TakenBack {
+        TakenBack::Kept
     }
 
     fn provides(&self, resource: &Resource, need: &Need) -> bool {

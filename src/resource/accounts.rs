@@ -32,6 +32,11 @@ impl Database {
 /// What was found under a name: its fields, nothing, or why that could not be told.
 pub type Entry = Result<Option<Vec<String>>, String>;
 
+/// Shell of a step that changes accounts, to begin with: what the tools will write is kept aside, where that is asked for.
+pub const KEEP: &str = "\
+for file in /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/subuid /etc/subgid; do keep \"$file\"; done
+";
+
 /// Shell that defines what [`look_up`] calls. `getent` asks directories (LDAP, sssd) too; where it is missing there are none, and
 /// the file is all there is. Status 13: the file may not be read, which `getent` would report as a name that is not there.
 pub const LOOK_UP: &str = "\

@@ -4,6 +4,7 @@
 //! and one line in its list.
 
 use super::attribute::{Attribute, Type};
+use super::login::{self, TakenBack};
 use super::observed::{Need, Observed};
 use super::probe::{Probe, ProbeAnswer};
 use super::step::{Due, Step};
@@ -179,6 +180,19 @@ pub trait Kind: Sync + Send {
     /// Shell that must succeed, with everything watched in place, before a reload or restart.
     fn validation<'a>(&self, _resource: &'a Resource) -> Option<&'a str> {
         None
+    }
+
+    /// Whether a change of it may keep `user`, who logs in to act, from logging in again.
+    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
+        self.path(resource).or_else(|| self.edits(resource)).is_some_and(login::decides)
+    }
+
+    /// How what the steps did about a due resource is taken back when nobody can log in afterwards.
+    fn taken_back(&self, due: &Due<'_>) -> TakenBack {
+        match self.path(due.resource).or_else(|| self.edits(due.resource)) {
+            Some(_) => TakenBack::Kept,
+            None => TakenBack::Never,
+        }
     }
 
     /// Whether `version` satisfies the constraints, by the ordering of the package manager `manager`. Asked only for

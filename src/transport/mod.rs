@@ -351,6 +351,11 @@ impl Session {
         }
     }
 
+    /// Who logged in; nobody where it is this machine.
+    pub fn login(&self) -> Option<&str> {
+        matches!(self.kind, Kind::Ssh(_)).then_some(self.user.as_str())
+    }
+
     /// How many channels were opened so far, which is how many programs were run or refused.
     pub fn channels(&self) -> usize {
         self.channels

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use super::conversation::{Conversation, Read, Stop, failed, nonce, not_told, trouble, unreachable};
 use super::fleet::{self, Found};
+use super::proof::Proofs;
 use super::verify::wait_for_checks;
 use super::{Events, Relation, Settings, results};
-use crate::act::{self, Act, ActOutcome, ActStep, Actor, Begun, Selection, Situation, StepOutcome};
+use crate::act::{self, Act, ActOutcome, ActStep, Actor, Begun, Login, Selection, Situation, StepOutcome};
 use crate::catalog::Catalog;
 use crate::observe::LastRun;
 use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
@@ -184,8 +186,13 @@ impl Conversation<'_> {
     async fn act(&mut self, act: &Act, catalog: &Arc<Catalog>) -> Result<Acted, Stop> {
         let mut frames = Frames::new(&act.nonce);
         let (events, host) = (self.events, self.host.name.clone());
+        let (ask, asked) = mpsc::unbounded_channel();
         let mut take = |bytes: &[u8]| {
             for id in frames.push(bytes) {
+                if let Some(number) = act::asks_for_login(&id) {
+                    // Nobody listens any more: then the host takes it back.
+                    let _ = ask.send(number);
+                }
                 let step = id.strip_prefix('s').and_then(|number| number.parse::<usize>().ok());
                 if let Some(step) = step.and_then(|number| act.steps.get(number)) {
                     events.host_step(&host, &step.title);
@@ -201,12 +208,22 @@ impl Conversation<'_> {
             limit: ANSWER_LIMIT,
             on_output: Some(&mut take),
         };
-        let answer = match self.session.exec(exec).await {
-            Ok(answer) => answer,
-            Err(failure) if failure.before_anything_ran => return Ok(Acted::NotBegun(unreachable(failure))),
-            Err(failure) => return Err(unreachable(failure)),
+        let mut proofs = Proofs::new(self.settings, self.events, self.host, &self.place, act);
+        let answer = tokio::select! {
+            answer = self.session.exec(exec) => Some(answer),
+            () = proofs.give(asked) => None,
         };
-        let told = ActOutcome::read(act, &frames);
+        let Proofs { channels, refused, .. } = proofs;
+        self.earlier_channels += channels;
+        let refused = refused.as_deref();
+        let answer = match answer {
+            Some(Ok(answer)) => answer,
+            Some(Err(failure)) if failure.before_anything_ran => return Ok(Acted::NotBegun(unreachable(failure))),
+            Some(Err(failure)) => return Err(unreachable(failure)),
+            // Our own connection went with the others.
+            None => return self.come_back(act, catalog, ActOutcome::read(act, &frames), refused).await,
+        };
+        let told = ActOutcome::read(act, &frames).because(refused);
         if told.is_whole {
             return Ok(Acted::of(told, self.judged(catalog, &frames)));
         }
@@ -215,19 +232,25 @@ impl Conversation<'_> {
                 not_begun(refused).map(Acted::NotBegun).ok_or_else(|| not_told(&answer, "act", deadline))
             }
             (_, End::Lost(_) | End::IdleTimeout | End::Signal(_) | End::Deadline | End::Exit(RUN_IS_GONE)) => {
-                self.come_back(act, catalog, told).await
+                self.come_back(act, catalog, told, refused).await
             }
             (Begun::NotTold, End::Exit(NO_SPACE | CUT | 126 | 127)) => {
                 Ok(Acted::NotBegun(not_told(&answer, "act", deadline)))
             }
             (Begun::NotTold, _) => Err(not_told(&answer, "act", deadline)),
-            _ => self.come_back(act, catalog, told).await,
+            _ => self.come_back(act, catalog, told, refused).await,
         }
     }
 
     /// The connection was lost while the act went on, or the act was killed. Connects again, waits until the host's lock is
     /// free, and looks.
-    async fn come_back(&mut self, act: &Act, catalog: &Arc<Catalog>, told: ActOutcome) -> Result<Acted, Stop> {
+    async fn come_back(
+        &mut self,
+        act: &Act,
+        catalog: &Arc<Catalog>,
+        told: ActOutcome,
+        refused: Option<&str>,
+    ) -> Result<Acted, Stop> {
         self.events.host_phase(&self.host.name, "reconnect");
         let began = Instant::now();
         let mut looks = 0;
@@ -240,6 +263,12 @@ impl Conversation<'_> {
         while began.elapsed() < self.settings.act_deadline {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
+            if act.wants_proof {
+                // Being here again is the proof, if it is still waited for.
+                let mut proofs = Proofs::new(self.settings, self.events, self.host, &self.place, act);
+                proofs.come_back().await;
+                self.earlier_channels += proofs.channels;
+            }
             let again = match Conversation::open(self.settings, self.events, self.host).await {
                 Ok(mut again) => again.read(catalog).await.map(|read| (again, read)),
                 Err(stop) => Err(stop),
@@ -260,7 +289,7 @@ impl Conversation<'_> {
                         // If that does not arrive, the next run says once more how this one ended.
                         let _ = self.ask(&script, "act").await;
                     }
-                    let told = told.completed(act, memory);
+                    let told = told.completed(act, memory).because(refused);
                     return Ok(Acted::of(told, read));
                 }
                 Err(Stop::Unreachable(why) | Stop::Failed(why)) => {
@@ -330,6 +359,7 @@ impl Progress {
             observations: &read.observations,
             judged: &read.judged,
             place: &conversation.place,
+            login: conversation.session.login().map(|user| Login { user, within: settings.project.login_within }),
         };
         let act = act::compose(situation, selection, &self.spent, &actor, &nonce()?)
             .map_err(|error| failed("act", format!("the steps cannot be packed: {error}"), None))?;
@@ -348,10 +378,9 @@ impl Progress {
                         Action::Changed { title: step.title.clone() }
                     }
                     StepOutcome::Failed(log) => Action::Failed { title: step.title.clone(), message: log.clone() },
-                    StepOutcome::PutBack(log) => Action::Failed {
-                        title: step.title.clone(),
-                        message: format!("it was put back, because a validation failed:\n{log}"),
-                    },
+                    StepOutcome::PutBack(log) => {
+                        Action::Failed { title: step.title.clone(), message: format!("it was put back:\n{log}") }
+                    }
                     StepOutcome::NotReached => Action::NotReached,
                     StepOutcome::NotTold => Action::Lost(format!("{}: its end was not told", step.title)),
                 };

@@ -31,7 +31,7 @@ pub(super) struct Conversation<'a> {
     pub(super) session: Session,
     outlook: Outlook,
     /// Exec channels of sessions that were lost.
-    earlier_channels: usize,
+    pub(super) earlier_channels: usize,
 }
 
 /// Why a host cannot be gone on with.

@@ -8,6 +8,7 @@ mod conversation;
 mod fleet;
 mod keys;
 mod plan;
+mod proof;
 mod results;
 mod run;
 pub mod runtime;

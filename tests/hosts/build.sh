@@ -17,7 +17,7 @@ release=${1:-bookworm}
 here=$(cd "$(dirname "$0")" && pwd)
 
 # In the image from the start.
-base=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,cron,iproute2,procps,ca-certificates,tzdata
+base=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,nftables,cron,iproute2,procps,ca-certificates,tzdata
 # In the repository with all they depend on, not installed.
 offered='nginx nginx-light cron chrony systemd-timesyncd busybox'
 

@@ -114,6 +114,31 @@ static TABLE: Table = Table {
     ],
 };
 
+/// Packages whose scripts touch the way in, or whose absence closes it.
+const WAYS_IN: &[&str] = &[
+    "openssh-server",
+    "openssh",
+    "dropbear",
+    "dropbear-bin",
+    "sudo",
+    "doas",
+    "opendoas",
+    "sssd",
+    "libpam-modules",
+    "libpam-runtime",
+    "pam",
+    "nftables",
+    "iptables",
+    "iptables-persistent",
+    "iptables-services",
+    "ufw",
+    "firewalld",
+    "ifupdown",
+    "netplan.io",
+    "network-manager",
+    "NetworkManager",
+];
+
 /// The kind `package`.
 pub(super) struct Package;
 
@@ -179,6 +204,10 @@ impl Kind for Package {
         let shell = if manager == "apt" { Some(apt::shell(&plan)) } else { others::shell(&plan, manager) };
         let shell = shell.unwrap_or_else(|| "fail 'no package manager that is known here'\n".to_owned());
         vec![Step { items: (0..due.len()).collect(), title: plan.title(), work: Work::Shell(shell) }]
+    }
+
+    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
+        WAYS_IN.contains(&resource.identity())
     }
 
     fn provides(&self, resource: &Resource, _need: &Need) -> bool {

@@ -143,6 +143,25 @@ pub(super) fn change(due: &[Due<'_>]) -> (String, String) {
     (shell, titles.join("; "))
 }
 
+/// What is done when [`change`] has locked everybody out: the opposite, last things first. What differed was not as declared.
+pub(super) fn taken_back(due: &Due<'_>) -> String {
+    let name = unit(due.resource.identity());
+    let name = quote::sh(&name);
+    let mut shell = functions();
+    let _ = writeln!(shell, "reread {name}");
+    let changes = [(&RUNNING, "stop", "start"), (&ENABLED, "disable", "enable"), (&MASKED, "unmask", "mask")];
+    let declared = |attribute| due.resource.truth(attribute).filter(|_| due.differs(attribute.name));
+    // What was masked cannot be started before it is unmasked.
+    let masked = declared(&MASKED) == Some(true);
+    let order: &[usize] = if masked { &[2, 1, 0] } else { &[0, 1, 2] };
+    for (attribute, if_true, if_false) in order.iter().map(|at| changes[*at]) {
+        if let Some(wanted) = declared(attribute) {
+            let _ = writeln!(shell, "svc_{} {name}", if wanted { if_true } else { if_false });
+        }
+    }
+    shell
+}
+
 /// The shell of a reload or restart. What does not run has nothing to take up: its start will.
 pub(super) fn refresh(name: &str, how: Refresh) -> Option<String> {
     let word = match how {

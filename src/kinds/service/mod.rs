@@ -43,7 +43,7 @@ mod reading;
 
 use crate::resource::{
     Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Refresh, Resource, Spoil, Step,
-    Table, Type, Work,
+    Table, TakenBack, Type, Work,
 };
 
 const ENABLED: Attribute = Attribute::state("enabled", Type::Bool, "Whether it starts with the host.");
@@ -103,6 +103,25 @@ static TABLE: Table = Table {
     ],
 };
 
+/// Services without which, or with other settings of which, nobody may get in: logins, packet filters, the network.
+const WAYS_IN: &[&str] = &[
+    "ssh",
+    "sshd",
+    "dropbear",
+    "sssd",
+    "nslcd",
+    "nftables",
+    "iptables",
+    "ip6tables",
+    "netfilter-persistent",
+    "ufw",
+    "firewalld",
+    "networking",
+    "network",
+    "systemd-networkd",
+    "NetworkManager",
+];
+
 /// The kind `service`.
 pub(super) struct Service;
 
@@ -156,6 +175,16 @@ impl Kind for Service {
 
     fn provides(&self, resource: &Resource, need: &Need) -> bool {
         matches!(need, Need::File(_) | Need::Parent(_)) && resource.truth(&RUNNING) == Some(true)
+    }
+
+    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
+        let name = resource.identity();
+        let name = name.strip_suffix(".service").or_else(|| name.strip_suffix(".socket")).unwrap_or(name);
+        WAYS_IN.contains(&name)
+    }
+
+    fn taken_back(&self, due: &Due<'_>) -> TakenBack {
+        TakenBack::By(acting::taken_back(due))
     }
 
     fn refresh(&self, resource: &Resource, how: Refresh) -> Option<String> {
