@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hosts::{Host, Hosts};
@@ -23,8 +23,12 @@ use measure::{Candidate, middle, side_by_side, warm_up};
 use mix::Mix;
 use replay::Replayers;
 use report::{Bounds, table};
+use snowmelt::act::Selection;
 use snowmelt::catalog::Resolver;
 use snowmelt::catalog::load::{self, LoadOptions};
+use snowmelt::resource::result::{HostOutcome, HostResult};
+use snowmelt::transport::{TransportOptions, Transports};
+use snowmelt::verbs::{Events, Interrupt, Revision, Settings, runtime, verify};
 
 const SNOWMELT: &str = env!("CARGO_BIN_EXE_snowmelt");
 
@@ -295,26 +299,39 @@ fn dead(hosts: &Hosts, mix: &Mix, rounds: usize, bounds: &mut Bounds) {
     }
 }
 
-/// When the last host that lives was told to be in order, from the beginning.
+/// When the last host that lives was done, in seconds from the beginning.
 fn last_done(project: &Project) -> f64 {
-    use std::io::{BufRead as _, BufReader};
-    let mut child = Command::new(SNOWMELT)
-        .arg("verify")
-        .current_dir(project.path())
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let began = Instant::now();
-    let mut last = 0.0;
-    for line in BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok) {
-        if line.starts_with('h') && line.contains(" ok ") {
-            last = began.elapsed().as_secs_f64();
+    struct Last(Instant, Mutex<f64>);
+    impl Events for Last {
+        fn host_done(&self, result: &HostResult) {
+            if result.outcome == HostOutcome::Judged {
+                *self.1.lock().expect("nobody panics here") = self.0.elapsed().as_secs_f64();
+            }
         }
     }
-    child.wait().expect("it ends");
-    last
+    let (loaded, found) = load::load(project.path(), &LoadOptions { home: None, sets: &[] });
+    let loaded = Arc::new(loaded.unwrap_or_else(|| panic!("{}", found.render())));
+    let home = project.path().to_owned();
+    let settings = Settings {
+        resolver: Arc::new(Resolver::new(Arc::clone(&loaded))),
+        hosts: (0..loaded.hosts.len()).collect(),
+        project: loaded,
+        parallel: 25,
+        deadline: Duration::from_secs(60),
+        act_deadline: Duration::from_secs(60),
+        transports: Transports::new(TransportOptions::new(home, "root")),
+        who: "bench".to_owned(),
+        revision: Revision::none(),
+        selection: Selection::default(),
+        confirmed: None,
+        older: false,
+        interrupt: Interrupt::default(),
+    };
+    let last = Arc::new(Last(Instant::now(), Mutex::default()));
+    let events: Arc<dyn Events> = Arc::clone(&last) as Arc<dyn Events>;
+    runtime::block_on(&settings.interrupt, |_| {}, verify(&settings, &events)).expect("it runs");
+    let seconds = *last.1.lock().expect("nobody panics here");
+    seconds
 }
 
 /// What needs no host: start, size, loading and resolving.
@@ -366,6 +383,8 @@ fn client(rounds: usize, bounds: &mut Bounds) {
         let resolver = Resolver::new(Arc::clone(&loaded));
         assert!(!resolver.check(&[0]).has_errors());
         took[1].push(began.elapsed());
+        // What was checked is not resolved again.
+        let resolver = Resolver::new(Arc::clone(&loaded));
         let began = Instant::now();
         let catalog = resolver.resolve(&loaded.hosts[0], None).unwrap_or_else(|found| panic!("{}", found.render()));
         took[2].push(began.elapsed());
