@@ -330,8 +330,7 @@ fn last_done(project: &Project) -> f64 {
     let last = Arc::new(Last(Instant::now(), Mutex::default()));
     let events: Arc<dyn Events> = Arc::clone(&last) as Arc<dyn Events>;
     runtime::block_on(&settings.interrupt, |_| {}, verify(&settings, &events)).expect("it runs");
-    let seconds = *last.1.lock().expect("nobody panics here");
-    seconds
+    *last.1.lock().expect("nobody panics here")
 }
 
 /// What needs no host: start, size, loading and resolving.
