@@ -84,7 +84,7 @@ leaves() {
 
 # look_at FOLDER...: learns which of these folders (and what is above them) somebody else could change.
 look_at() {
-	me=$(id -u) our_group=$(id -g)
+	me=$(id -u)
 	FOREIGN='|'
 	listing=$(stat -L -c '%u %a %n' -- "$@" 2>/dev/null) || :
 	while read -r owner mode name; do
@@ -172,7 +172,7 @@ put() {
 	fi
 	# Nobody reads a file before its owner and mode are right.
 	if (umask 077 && cat <"$1" >"$new") &&
-		own "$new" "$owner" "$group" &&
+		{ [ -z "$owner$group" ] && set_default_owner "$new" || set_owner "$new" "$owner" "$group"; } &&
 		chmod "$mode" "$new" && { [ -z "$8" ] || validate_file "$8" "$PWD/$new"; } && { sync "$new" 2>/dev/null || sync; }; then
 		:
 	else
@@ -192,19 +192,14 @@ put() {
 "
 }
 
-# set_owner FILE OWNER GROUP: one of the two may be empty.
+# set_owner FILE OWNER GROUP: one of the two may be empty. A new file is ours already; only a change costs a process.
 set_owner() {
 	chown -h -- "$2${3:+:$3}" "$1"
 }
 
-# own FILE OWNER GROUP: the same for a new file, which is ours already: mostly that is what is asked for, and costs no process.
 # A folder with the setgid bit gives its group to new files; a file that nobody said anything about is root's.
-own() {
-	case $2:$3 in
-	:) [ "$me" != 0 ] || [ ! -g . ] || chown -h 0:0 -- "$1" ;;
-	root:root | 0:0) { [ "$me:$our_group" = 0:0 ] && [ -O "$1" ] && [ -G "$1" ]; } || set_owner "$1" "$2" "$3" ;;
-	*) set_owner "$1" "$2" "$3" ;;
-	esac
+set_default_owner() {
+	[ "$(id -u)" != 0 ] || [ ! -g . ] || chown -h 0:0 -- "$1"
 }
 
 # validate_file COMMAND FILE: runs the user's command with the new file in the place of %s.
