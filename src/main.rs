@@ -41,5 +41,5 @@ fn log(verbosity: u8, redactor: Redactor) {
         _ => "snowmelt=trace",
     };
     let filter = EnvFilter::try_from_env("SNOWMELT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || LogWriter(redactor.clone())).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || LogWriter::new(redactor.clone())).init();
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::net::TcpListener;
 
-use common::Project;
+use common::{Project, invariants};
 use hosts::Hosts;
 
 /// An inventory of these hosts: `name: {settings}`.
@@ -76,6 +76,9 @@ fn every_bad_host_is_told_and_no_good_one_suffers() {
     );
     let ran = project.run(&["verify", "--report", "text", "--report", "json=r.json", "--report", "junit=r.xml"]);
     assert_eq!(ran.code, 3, "{ran}");
+    let names = ["good", "closed", "silent", "unknown", "swapped", "denied", "noshell", "nosudo", "noisy"];
+    invariants::reported(&project, "r.json", &names);
+    hosts.iter().for_each(invariants::nothing_left);
     let found = outcomes(&project.read("r.json"));
     let phases: Vec<(&str, &str, &str)> =
         found.iter().map(|(host, outcome, phase, _)| (host.as_str(), outcome.as_str(), phase.as_str())).collect();
@@ -114,7 +117,7 @@ fn a_command_that_hangs_and_a_host_that_dies_hold_up_nobody() {
     project.write("inventory.yml", &inventory(&hosts, &[("h1", at(&hosts, 0, "")), ("h2", at(&hosts, 1, ""))]));
     project.run(&["apply", "--yes"]).code(0);
     hosts[0].spoil("touch /hang");
-    project.run(&["verify"]).code(3).says(&["h1", "2s"]);
+    invariants::looks(&project, &hosts, &["verify"]).code(3).says(&["h1", "2s"]);
 
     // The session of one host is killed in the middle of its reading.
     hosts[0].spoil("rm /hang");

@@ -108,7 +108,7 @@ fn resource(kind: &str, identity: &str, wants: &[(&'static str, Want)]) -> Resou
         tags: Vec::new(),
         severity: Severity::Medium,
         sensitive: false,
-        secrets: Vec::new(),
+        secrets: IndexMap::new(),
         within: None,
         span: Span::start_of(&source),
         blocked: None,

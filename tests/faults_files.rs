@@ -11,6 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{Project, Ran};
+use snowmelt::base::span::{Source, Span};
+use snowmelt::base::value::Value;
+use snowmelt::kinds;
+use snowmelt::resource::{Address, Due, Observed, Resource, Severity, State, Want, Work};
 
 /// Whether this test can be made here. Says loudly if not; fails if nothing may be skipped.
 fn is_root(test: &str) -> bool {
@@ -150,8 +154,82 @@ fn a_folder_of_somebody_else_is_written_to_but_never_through() {
     assert_eq!(fs::metadata(project.path("canary")).unwrap().mode() & 0o7777, 0o640);
 }
 
+/// Shell that gives the file `x` everything a file can have beyond owner and mode, and shell that tells what it has.
+const GIVE: &str =
+    "printf old >x && chmod 750 x && setfacl -m u:1234:r x && setfattr -n user.who -v me x && setcap cap_net_raw=ep x";
+const HAS: &str =
+    "getfacl -npcE x | tr '\\n' ' '; getfattr --only-values -n user.who x; echo; getcap x; cat x; ls -A | wc -l";
+
+/// Whether the tools for access lists and attributes are there, said as in [`is_root`].
+fn has_tools(test: &str) -> bool {
+    let missing = ["getfacl", "setfacl", "getfattr", "setfattr", "getcap", "setcap"]
+        .into_iter()
+        .find(|tool| !Command::new("sh").args(["-c", "command -v $0 >/dev/null", tool]).status().unwrap().success());
+    let Some(missing) = missing else { return is_root(test) };
+    assert!(std::env::var_os("SNOWMELT_NO_SKIP").is_none(), "{test}: needs {missing} and may not be skipped");
+    eprintln!("SKIPPED {test}: {missing} is missing (install acl, attr and libcap2-bin)");
+    false
+}
+
+/// Shell after which these tools are not there, and shell that brings them back.
+fn without(tools: &str) -> [String; 2] {
+    ["mount --bind /dev/null", "umount"].map(|does| format!("for tool in {tools}; do {does} /usr/*bin/$tool; done"))
+}
+
+#[test]
+fn access_lists_capabilities_and_attributes_outlast_a_new_content() {
+    if !has_tools("access_lists_capabilities_and_attributes_outlast_a_new_content") {
+        return;
+    }
+    let acl = |mode: &str| {
+        let [user, group, other] = [&mode[..3], &mode[3..6], &mode[6..]];
+        format!("user::{user} user:1234:r-- group::r-x mask::{group} other::{other}  ")
+    };
+    for (more, mode) in [("", "rwxr-x---"), ("    mode: \"0640\"\n", "rw-r-----")] {
+        let project = project(more);
+        let (ran, has) = apply_in_namespace(&project, GIVE, HAS);
+        ran.code(0);
+        assert_eq!(has, format!("{}me\nx cap_net_raw=ep\nnew1", acl(mode)));
+    }
+    // Where only the tools of the base system are there, an access list is still seen and kept; with those for capabilities, these
+    // and what comes with them.
+    for (tools, all) in
+        [("getfattr setfattr getfacl setfacl", true), ("getfattr setfattr getfacl setfacl getcap setcap", false)]
+    {
+        let bare = project("");
+        let [before, after] = without(tools);
+        let (ran, has) = apply_in_namespace(&bare, &format!("{GIVE} && {before}"), &format!("{after}; {HAS}"));
+        ran.code(0);
+        assert!(has.starts_with(&acl("rwxr-x---")) && has.ends_with("new1"), "{has}");
+        assert_eq!(has.contains("me\nx cap_net_raw=ep\n"), all, "{has}");
+    }
+}
+
+#[test]
+fn what_a_former_owner_granted_does_not_outlast_him() {
+    if !has_tools("what_a_former_owner_granted_does_not_outlast_him") {
+        return;
+    }
+    let give = format!("{GIVE} && chown 65534 x && chown 65534 . && setfacl -m u:1234:rw x");
+    // His folder, his file: it stays his, with what he granted.
+    let kept = project("");
+    let (ran, has) = apply_in_namespace(&kept, &give, HAS);
+    ran.code(0);
+    assert!(has.contains("user:1234:rw- ") && has.ends_with("new1"), "{has}");
+    // It becomes root's.
+    let taken = project("    owner: root\n    mode: \"0660\"\n");
+    let (ran, has) = apply_in_namespace(&taken, &give, HAS);
+    ran.code(0);
+    assert!(!has.contains("1234") && !has.contains("me\n") && has.ends_with("new1"), "{has}");
+    // And what a folder gives to new files lets nobody in before the mode is set: nor after, if the mode does not.
+    let fresh = project("    mode: \"0600\"\n    validate: \"getfacl -npcE %s >../seen\"\n");
+    let (ran, has) = apply_in_namespace(&fresh, "setfacl -d -m u:1234:rw .", "getfacl -npcE x");
+    ran.code(0);
+    assert!(has.contains("mask::---") && fresh.read("seen").contains("mask::---"), "{has}");
+}
+
 /// How often we write while somebody swaps what we write to.
-const RACES: usize = 1000;
+const RACES: usize = 200;
 
 #[test]
 fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
@@ -161,7 +239,7 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(at("secret")).unwrap();
+    fs::create_dir_all(at("secret/conf")).unwrap();
     fs::write(at("secret/canary"), "canary").unwrap();
     fs::write(at("secret/x"), "canary").unwrap();
     for name in ["secret/canary", "secret/x"] {
@@ -180,7 +258,9 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     let (is_done, counted) = (Arc::clone(&done), Arc::clone(&swaps));
     let swapper = std::thread::spawn(move || {
         while !is_done.load(Ordering::Relaxed) {
-            let _ = symlink(secret.join("x"), theirs.join("link"));
+            // Now to a file, now to a folder.
+            let goal = if counted.load(Ordering::Relaxed) % 2 == 0 { secret.join("x") } else { secret.clone() };
+            let _ = symlink(goal, theirs.join("link"));
             let _ = fs::rename(theirs.join("link"), theirs.join("conf/x"));
             let _ = fs::rename(theirs.join("conf"), theirs.join("away"));
             let _ = symlink(&secret, theirs.join("conf"));
@@ -199,10 +279,14 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     let mut ends = [0_usize; 2];
     // Many writes in one shell: a process each would leave the swapper little to hit.
     let script = format!(
-        ". {root}/prelude.sh; d=/nonexistent TOUCHED= CHANGED=' '; look_at / {root} {root}/theirs {conf}\n\
-         n=0; while [ $n -lt {} ]; do n=$((n + 1)); RUN=r$n\n\
-         if (set -eu; put {root}/blob {conf} x '' '' 0644 0644 '') >/dev/null 2>&1; then echo 0; else echo 1; fi\n\
-         (set -eu; adjust {conf} x 1 1 0666) >/dev/null 2>&1 || :\ndone",
+        ". {root}/prelude.sh; d=/nonexistent TOUCHED= CHANGED=' ' kept={root}/kept.$$; look_at / {root} {root}/theirs {conf}\n\
+         does() {{ if (set -eu; \"$@\") >/dev/null 2>&1; then echo 0; else echo 1; fi; }}\n\
+         n=0; while [ $n -lt {} ]; do n=$((n + 1)); RUN=r$$.$n\n\
+         does put {root}/blob {conf} x '' '' 0644 0644 ''; does adjust {conf} x 1 1 0666\n\
+         [ $((n % 4)) = 0 ] || continue\n\
+         does take_away {conf}/x\n\
+         rm -rf $kept*; mkdir $kept; printf %s {conf}/x >$kept/0.path; cp {root}/blob $kept/0.old; does put_back $kept\n\
+         rm -rf $kept*; mkdir $kept; printf %s {conf}/x >$kept/0.path; does put_back $kept\ndone",
         RACES / 2
     );
     let shells = ["dash", "bash"]
@@ -216,8 +300,144 @@ fn whoever_swaps_names_in_a_loop_has_nothing_written_elsewhere() {
     done.store(true, Ordering::Relaxed);
     swapper.join().unwrap();
     assert_eq!(state(&at("secret")), before, "nothing was written where a name was pointed to");
-    assert_eq!(ends.iter().sum::<usize>(), RACES);
-    assert!(ends[1] > 0 && swaps.load(Ordering::Relaxed) > RACES, "the race was one: {ends:?}");
+    assert_eq!(ends.iter().sum::<usize>(), RACES * 2 + RACES / 4 * 3);
+    assert!(ends[0] > 0 && ends[1] > 0 && swaps.load(Ordering::Relaxed) > RACES, "the race was one: {ends:?}");
+}
+
+/// Runs every way in which a path is changed, once for each of its commands, with a name swapped just before that: the folder for
+/// a link to a secret one, the file for a link to a secret file or folder. Prints `HIT` where that changed anything secret.
+const SWAPS: &str = r#"
+T=$ROOT/ticks K=0 ACTION=
+tick() {
+	[ "$K" != 0 ] || return 0
+	read -r ticks <"$T"
+	ticks=$((ticks + 1))
+	echo $ticks >"$T"
+	[ $ticks != "$K" ] || (
+		K=0
+		command cd "$ROOT/theirs" || exit 1
+		case $ACTION in
+		folder-*) command mv conf away && command ln -s "$ROOT/secret/${ACTION#folder-}" conf ;;
+		name-*) command rm -rf conf/x && command ln -s "$ROOT/secret/${ACTION#name-}" conf/x ;;
+		esac
+	)
+}
+for tool in rm mv cat ln chmod chown stat mkdir rmdir readlink cp touch id ls sync cd; do
+	eval "$tool() { tick; command $tool \"\$@\"; }"
+done
+
+secrets() { command find $ROOT/secret -printf '%p %C@ %M %U %G\n'; }
+
+# prepared WHAT: the folder of somebody else, with WHAT at x.
+prepared() {
+	command rm -rf $ROOT/theirs $ROOT/kept*
+	command mkdir -p $ROOT/theirs/conf $ROOT/kept
+	printf %s "$conf/x" >$ROOT/kept/0.path
+	case $1 in
+	file) echo old >$conf/x ;;
+	folder) command mkdir $conf/x && echo old >$conf/x/in ;;
+	link) command ln -s somewhere $conf/x ;;
+	esac
+	command chown -R 65534 $ROOT/theirs
+}
+
+# swapped WHAT COMMAND...: runs it for each of its commands and each swap.
+swapped() {
+	what=$1
+	shift
+	for ACTION in folder-a folder-b name-a/x name-b; do
+		K=0
+		while :; do
+			prepared "$what"
+			before=$(secrets)
+			K=$((K + 1)) ATTRIBUTES=
+			echo 0 >"$T"
+			(set -eu; look_above "$conf"; "$@") >/dev/null 2>&1
+			read -r ticks <"$T"
+			[ "$before" = "$(secrets)" ] || echo "HIT $* at $K: $ACTION"
+			[ "$ticks" -ge "$K" ] || break
+			echo ran
+		done
+		K=0
+	done
+}
+
+put_back_old() { echo older >$ROOT/kept/0.old; put_back $ROOT/kept; }
+put_special() { ATTRIBUTES=1; put "$@"; }
+
+mkdir -p $ROOT/secret/a $ROOT/secret/b/x
+for name in a/x a/canary b/x/in b/canary; do echo secret >$ROOT/secret/$name; done
+conf=$ROOT/theirs/conf d=/nonexistent TOUCHED= CHANGED=' ' RUN=run
+swapped nothing put $ROOT/blob $conf x '' '' 0644 0644 ''
+swapped nothing put_back_old
+swapped file put $ROOT/blob $conf x 0 0 '' 0600 ''
+swapped file put_special $ROOT/blob $conf x '' '' 0644 0644 ''
+swapped file put_back $ROOT/kept
+swapped file adjust $conf x 1 1 0666
+for step in file/remove folder/unmake nothing/make nothing/link file/link link/unlink; do
+	swapped ${step%/*} . $ROOT/${step#*/}
+done
+"#;
+
+#[test]
+fn a_name_swapped_between_any_two_commands_leads_nowhere_else() {
+    if !is_root("a_name_swapped_between_any_two_commands_leads_nowhere_else") {
+        return;
+    }
+    let shells = ["dash", "bash"].map(|shell| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("blob", "ours");
+        write("script", &format!("{}\n{SWAPS}", include_str!("../src/act/prelude.sh")));
+        let x = folder.path().join("theirs/conf/x");
+        for (name, kind, state, values) in [
+            ("make", "directory", State::Present, vec![]),
+            ("unmake", "directory", State::Absent, vec![("recurse", Value::from(true))]),
+            ("link", "link", State::Present, vec![("to", "elsewhere".into()), ("force", true.into())]),
+            ("unlink", "link", State::Absent, vec![("force", true.into())]),
+            ("remove", "file", State::Absent, vec![]),
+        ] {
+            write(name, &shell_of(kind, x.to_str().unwrap(), state, values));
+        }
+        let mut command = Command::new(shell);
+        command.arg(folder.path().join("script")).env("ROOT", folder.path());
+        (command.stdout(std::process::Stdio::piped()).spawn().unwrap(), folder)
+    });
+    for (shell, _folder) in shells {
+        let said = String::from_utf8(shell.wait_with_output().unwrap().stdout).unwrap();
+        let hits: Vec<&str> = said.lines().filter(|line| line.starts_with("HIT")).collect();
+        assert_eq!(hits, [""; 0]);
+        assert!(said.matches("ran").count() > 500, "{} runs", said.matches("ran").count());
+    }
+}
+
+/// The shell by which a kind brings this about.
+fn shell_of(kind: &str, path: &str, state: State, values: Vec<(&'static str, Value)>) -> String {
+    let resource = Resource {
+        kind: kinds::find(kind).unwrap(),
+        address: Address::new("r", kind, path),
+        head: path.to_owned(),
+        id: None,
+        is_check: false,
+        state,
+        wants: values.into_iter().map(|(name, value)| (name, Want::Exactly(value))).collect(),
+        watches: Vec::new(),
+        keeps: Vec::new(),
+        tags: Vec::new(),
+        severity: Severity::Medium,
+        sensitive: false,
+        secrets: indexmap::IndexMap::new(),
+        within: None,
+        span: Span::start_of(&Source::new("role.yml", "x")),
+        blocked: None,
+    };
+    let observed = if state == State::Present { Observed::absent() } else { Observed::present([]) };
+    let due = Due { resource: &resource, observed: &observed, differs: &["state"] };
+    match resource.kind.steps(&[due]).remove(0).work {
+        Work::Shell(shell) => shell,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Everything in a folder, with contents, owners and modes.

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use common::{Measured, Project};
+use common::{Measured, Project, invariants};
 use hosts::Hosts;
 use serde_json::Value;
 
@@ -65,6 +65,7 @@ fn dead_and_slow_hosts_behind_a_bastion_are_all_reported() {
     let logins =
         bastion.sshd_log().matches("Accepted publickey").count() - before.0.matches("Accepted publickey").count();
     assert!(logins <= 10, "the bastion was logged in to {logins} times");
+    hosts.iter().for_each(invariants::nothing_left);
     assert!(peak < MEMORY, "{peak} KiB");
     assert!(descriptors < 256, "{descriptors} descriptors");
 }

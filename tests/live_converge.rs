@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Project, wrong};
+use common::{Project, invariants, wrong};
 use hosts::{Host, Hosts};
 
 /// A project that gives these hosts `base` and `nginx` with one virtual host.
@@ -47,8 +47,9 @@ fn base_and_nginx_converge_in_five_channels_and_stay_in_one() {
     project.run(&["apply", "--yes"]).code(0).says(&["in sync"]).hides(&["changed"]);
     assert!(hosts.iter().zip(&before).all(|(host, before)| channels(host, *before) == 1));
     assert_eq!(hosts[0].ask("systemctl show -p ActiveEnterTimestamp nginx chrony"), started, "nothing was restarted");
-    project.run(&["verify"]).code(0);
-    project.run(&["plan"]).code(0);
+    invariants::looks(&project, &hosts, &["verify"]).code(0);
+    invariants::looks(&project, &hosts, &["plan", "--report", "json=p.json"]).code(0);
+    invariants::reported(&project, "p.json", &["h1", "h2"]);
 }
 
 #[test]
@@ -74,8 +75,7 @@ fn drift_is_named_and_healed_and_only_what_changed_is_reloaded() {
     let started = pid(&hosts[1]);
 
     hosts[1].spoil("sed -i 's/worker_processes 2/worker_processes 9/' /etc/nginx/nginx.conf && chmod 666 /etc/sudoers.d/admin && systemctl disable --quiet chrony");
-    project
-        .run(&["verify", "--report", "json=v.json", "--report", "junit=v.xml"])
+    invariants::looks(&project, &hosts, &["verify", "--report", "json=v.json", "--report", "junit=v.xml"])
         .code(1)
         .says(&["-worker_processes 9;", "+worker_processes 2;"]);
     assert_eq!(

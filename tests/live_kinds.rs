@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Project, wrong};
+use common::{Project, invariants, wrong};
 use hosts::{Host, Hosts};
 use snowmelt::base::quote;
 use snowmelt::kinds;
@@ -71,7 +71,9 @@ fn prove_the_catalogue(hosts: &Hosts) {
     let before = host.exec_channels();
     project.run(&["apply", "--yes"]).code(0).hides(&["changed"]);
     assert_eq!(host.exec_channels() - before, 1, "nothing was due");
-    project.run(&["verify"]).code(0);
+    // Looking writes nothing, whatever is looked at.
+    invariants::looks(&project, hosts, &["verify"]).code(0);
+    invariants::looks(&project, hosts, &["plan"]).code(0);
 
     // Round n: the nth spoil of every kind, all together; a kind with fewer sits out.
     for round in 0.. {
@@ -86,7 +88,7 @@ fn prove_the_catalogue(hosts: &Hosts) {
         }
         let when = format!("round {round}");
         assert_eq!(whole(host, spoils()), [""; 0], "{when}: spoilt");
-        project.run(&["verify", "--report", "json=found.json"]).code(1);
+        invariants::looks(&project, hosts, &["verify", "--report", "json=found.json"]).code(1);
         let mut expected: Vec<String> = spoils().map(|spoil| format!("h1 x/{}", spoil.address)).collect();
         expected.sort();
         assert_eq!(wrong(&project.read("found.json")), expected, "{when}");

@@ -200,3 +200,32 @@ fn of_a_step_that_failed_only_what_is_not_as_declared_has_failed() {
     std::fs::remove_file(project.path("made")).unwrap();
     assert_eq!(verdicts(&project, &["verify", "--report", "json"])[0].1, "drifted", "it was remembered");
 }
+
+#[test]
+fn what_a_damaged_record_cannot_tell_is_never_made_up() {
+    let project = Project::local("");
+    let role = format!("{}{}", file(&project, "f", "one"), file(&project, "g", "two"));
+    project.write("roles/x/role.yml", &format!("resources:\n{role}"));
+    project.run(&["apply", "--yes"]).code(0);
+    let whole = project.read("memory/test/here/record");
+    project.write("f", "by hand");
+    let damages = [0, 3, whole.len() / 3, whole.len() / 2, whole.len() - 1]
+        .map(|length| whole.as_bytes()[..length].to_vec())
+        .into_iter()
+        .chain([vec![0; 300], whole.replace('\t', " ").into_bytes(), whole.replace('1', "\u{fffd}").into_bytes()]);
+    for damaged in damages {
+        std::fs::write(project.path("memory/test/here/record"), &damaged).unwrap();
+        let shown = String::from_utf8_lossy(&damaged);
+        // What is wrong is seen on the host, whatever is remembered.
+        let ran = project.run(&["verify", "--report", "json=r.json"]);
+        assert_eq!(ran.code, 1, "{shown:?}: {ran}");
+        assert!(project.read("r.json").contains("\"got\":"), "{shown:?}");
+        // And is either brought about, or refused with the name of the file.
+        let ran = project.run(&["apply", "--yes"]);
+        match ran.code {
+            0 => assert_eq!(project.read("f"), "one\n", "{shown:?}"),
+            _ => assert!(ran.stdout.contains("record") && project.read("f") == "by hand", "{shown:?}: {ran}"),
+        }
+        project.write("f", "by hand");
+    }
+}

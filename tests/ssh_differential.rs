@@ -232,3 +232,129 @@ async fn certificates_are_judged_as_ssh_judges_them() {
         compare(&sshd, &cases).await;
     }
 }
+
+/// A program that says what stands beside it in `said`, and takes down what it was called with.
+fn known_hosts_command(sshd: &Sshd, arguments: &str) -> String {
+    let folder = sshd.folder.path().display();
+    let program = sshd.path("command");
+    let text = format!("#!/bin/sh\nprintf '%s|' \"$@\" >>{folder}/calls\necho >>{folder}/calls\ncat {folder}/said\n");
+    std::fs::write(&program, text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    format!("KnownHostsCommand {folder}/command {arguments}")
+}
+
+#[tokio::test]
+async fn a_known_hosts_command_is_called_and_believed_as_ssh_does() {
+    if !sshd::available("a_known_hosts_command_is_called_and_believed_as_ssh_does") {
+        return;
+    }
+    let folder = sshd::folder();
+    let rsa = format!("HostKey {}/host_rsa", folder.path().display());
+    sshd::keygen(folder.path(), "ca", "ed25519", "");
+    let sshd = Sshd::start_in(folder, &rsa);
+    let command = known_hosts_command(&sshd, "%I %H %t '%f' \"%K\" %h %n %k %p %r %u %i %l %L 100%% a\\ b");
+    let at = format!("[127.0.0.1]:{}", sshd.port);
+    let (host, rsa, other) = (sshd.public_key("host"), sshd.public_key("host_rsa"), sshd.public_key("other"));
+    for (said, known, more, expected) in [
+        ("{at} {host}\n", "", STRICT, Accepted),
+        ("* {rsa}\n", "", STRICT, Accepted),
+        ("* {host}\n", "", STRICT, Accepted),
+        ("", "", STRICT, Refused),
+        ("", "{at} {host}\n", STRICT, Accepted),
+        ("", "", ACCEPT_NEW, Accepted),
+        ("{at} {other}\n", "", STRICT, Refused),
+        ("{at} {other}\n", "", ACCEPT_NEW, Refused),
+        ("{at} {other}\n", "{at} {host}\n", STRICT, Accepted),
+        ("{at} {host}\n", "{at} {other}\n", STRICT, Accepted),
+        ("@revoked * {host}\n", "{at} {host}\n", STRICT, Refused),
+        // Only the name with its port is asked for.
+        ("127.0.0.1 {host}\n", "", STRICT, Refused),
+        ("elsewhere {host}\n", "", STRICT, Refused),
+        ("alias {host}\n", "", "StrictHostKeyChecking yes\nHostKeyAlias alias", Accepted),
+    ] {
+        let said = said.replace("{at}", &at).replace("{host}", &host).replace("{rsa}", &rsa).replace("{other}", &other);
+        std::fs::write(sshd.path("said"), &said).unwrap();
+        let more: &'static str = format!("{more}\n{command}").leak();
+        let case = case(known, more, expected);
+        let config = write(&sshd, &case);
+        let (theirs, their_words) = by_ssh(&config);
+        let their_calls = std::fs::read_to_string(sshd.path("calls")).unwrap();
+        let their_file = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        std::fs::remove_file(sshd.path("calls")).unwrap();
+        let config = write(&sshd, &case);
+        let (ours, our_words) = by_snowmelt(&config, sshd.folder.path()).await;
+        let our_calls = std::fs::read_to_string(sshd.path("calls")).unwrap();
+        let our_file = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        std::fs::remove_file(sshd.path("calls")).unwrap();
+        assert_eq!((theirs, ours), (expected, expected), "{said}{known}{more}\n{their_words}\n{our_words}");
+        assert_eq!(our_calls, their_calls, "{said}{known}{more}");
+        assert_eq!(our_file, their_file, "{said}{known}{more}");
+    }
+
+    // Before the key exchange ssh looks for the name without its port, and so is shown a key that nobody knows.
+    std::fs::write(sshd.path("said"), format!("{at} {rsa}\n")).unwrap();
+    let more: &'static str = format!("{STRICT}\n{command}").leak();
+    let config = write(&sshd, &case("", more, Accepted));
+    assert_eq!((by_ssh(&config).0, by_snowmelt(&config, sshd.folder.path()).await.0), (Refused, Accepted));
+
+    // One that fails, or that is not there, refuses everybody; ssh goes on without one that is not there.
+    std::fs::remove_file(sshd.path("said")).unwrap();
+    for (more, by_them) in [(command.as_str(), Refused), ("KnownHostsCommand /nonexistent/x", Accepted)] {
+        let more: &'static str = format!("{STRICT}\n{more}").leak();
+        let config = write(&sshd, &case("{at} {host}\n", more, Refused));
+        assert_eq!(by_ssh(&config).0, by_them);
+        let (ours, words) = by_snowmelt(&config, sshd.folder.path()).await;
+        assert_eq!(ours, Refused);
+        assert!(words.contains("KnownHostsCommand /"), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn changed_keys_of_a_host_are_learned_as_ssh_learns_them() {
+    if !sshd::available("changed_keys_of_a_host_are_learned_as_ssh_learns_them") {
+        return;
+    }
+    let folder = sshd::folder();
+    let rsa = format!("HostKey {}/host_rsa", folder.path().display());
+    sshd::keygen(folder.path(), "ca", "ed25519", "");
+    let sshd = Sshd::start_in(folder, &rsa);
+    let yes = "StrictHostKeyChecking yes\nUpdateHostKeys yes";
+    let old = "{at} {other}\n";
+    let changes = |known: &str, more: &str, changes: bool| (known.to_owned(), more.to_owned(), changes);
+    for (known, more, changes) in [
+        changes("# why\n{at} {host}\nelsewhere {ca}\n", yes, true),
+        changes("{at} {host}", yes, true),
+        changes(&format!("{{at}} {{host}}\n{old}"), yes, true),
+        changes(&format!("{{at}} {{host}}\n{{at}} {{rsa}}\n{old}"), yes, true),
+        changes("{at} {host}\n{at} {rsa}\n", yes, false),
+        changes("{at} {host}\n", STRICT, false),
+        changes("{at} {host}\n", "StrictHostKeyChecking yes\nUpdateHostKeys no", false),
+        changes("* {host}\n", yes, false),
+        changes("{at},a,b {host}\n", yes, false),
+        changes("127.0.0.1 {host}\n", yes, false),
+        changes("{at} {host}\nelsewhere {rsa}\n", yes, false),
+        changes("{at} {host}\n@revoked {at} {other}\n", yes, false),
+        changes("{at} {host}\n@cert-authority {at} {ca}\n", yes, false),
+        changes("alias {host}\n", &format!("{yes}\nHostKeyAlias alias"), true),
+    ] {
+        let case = case(String::leak(known), String::leak(more), Accepted);
+        let config = write(&sshd, &case);
+        let before = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        let mut ssh = Command::new("ssh");
+        // It does not wait for the proof.
+        ssh.arg("-F").arg(&config).args(["target", "sleep 0.3"]).stdin(Stdio::null());
+        assert!(ssh.output().unwrap().status.success(), "{}", case.known);
+        let theirs = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        let config = write(&sshd, &case);
+        assert_eq!(by_snowmelt(&config, sshd.folder.path()).await, (Accepted, String::new()));
+        let ours = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+        assert_eq!(ours != before, changes, "{}{}\n{ours}", case.known, case.more);
+        let lines = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(lines(&ours), lines(&theirs), "{}\n{}\ntheirs\n{theirs}", case.known, case.more);
+    }
+}

@@ -200,3 +200,15 @@ fn every_shell_file_parses() {
     }
     assert!(seen >= 6, "{seen} shell files");
 }
+
+#[test]
+fn what_the_list_of_faults_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let named: Vec<(&str, &str)> = page.split('`').filter_map(|word| word.split_once("::")).collect();
+    assert!(named.len() > 40, "{} tests", named.len());
+    for (suite, test) in named {
+        let text = fs::read_to_string(root.join(format!("tests/{suite}.rs"))).unwrap_or_default();
+        assert!(text.contains(&format!("fn {test}()")), "docs/faults.md names {suite}::{test}, which is not there");
+    }
+}

@@ -283,7 +283,7 @@ impl<'a> Composer<'a> {
             let counts = !resource.is_check && resource.blocked.is_none() && !self.left_out.contains_key(&index);
             if counts && resource.kind.edits(resource) == Some(path) {
                 text = Some(resource.kind.edit(resource, text.as_deref()).ok()?);
-                sensitive |= resource.sensitive;
+                sensitive |= resource.holds_secret();
             }
         }
         Some((text?, sensitive))

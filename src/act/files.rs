@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::payload::Payload;
 use crate::base::quote;
-use crate::resource::{FileWrite, Still};
+use crate::resource::{FileWrite, Still, stat};
 
 /// The shell of a step that writes these files. `after` holds, for each file, the steps of this act that may have made it in
 /// the meantime: if one of them changed anything, what was observed says nothing any more.
@@ -21,6 +21,9 @@ pub(super) fn script(
     let mut text = String::from("TOUCHED=\n");
     let _ = writeln!(text, "look_at {}", quote::words(folders(writes)));
     guards(&mut text, number, writes, after, payload)?;
+    let written = writes.iter().filter(|write| write.content.is_some());
+    let places: BTreeSet<&str> = written.flat_map(|write| [write.path.as_str(), split(&write.path).0]).collect();
+    text.push_str(&stat::call("look_for_attributes", &Vec::from_iter(places)));
     for write in writes {
         let (folder, name) = split(&write.path);
         let (folder, name) = (quote::sh(folder), quote::sh(name));

@@ -37,37 +37,61 @@ count_kept() (
 	if [ -e "$1" ]; then echo $#; else echo 0; fi
 )
 
-# keep PATH: puts what is there aside, so that it can be put back if a validation fails. Only in steps that one may follow.
+# keep PATH: puts what is there aside, so that it can be put back if a validation fails. Only in steps that one may follow, and
+# only from inside the folder of PATH: what stands above it may have been swapped since that was entered.
 keep() {
 	[ -n "${KEEP:-}" ] || return 0
+	[ . -ef "${1%/*}/." ] || fail "$1 was not changed: its folder is not what it was"
 	mkdir -p "$KEEP"
 	kept=$(count_kept "$KEEP")
-	printf '%s' "$1" >"$KEEP/$kept.path"
-	if [ -e "$1" ] || [ -L "$1" ]; then cp -a -- "$1" "$KEEP/$kept.old"; fi
+	if [ -e "./${1##*/}" ] || [ -L "./${1##*/}" ]; then
+		cp -a -- "./${1##*/}" "$KEEP/$kept.old" || fail "$1 was not changed: what is there could not be put aside"
+	fi
+	# Half a copy is none: it counts from here on.
+	printf '%s' "$1" >"$KEEP/$kept.path.new" && mv "$KEEP/$kept.path.new" "$KEEP/$kept.path" || fail "$1 was not changed"
 }
 
-# put_back FOLDER: undoes, last first, what `keep` put aside there.
+# put_back FOLDER: undoes, last first, what `keep` put aside there. What cannot be undone is said, and the rest is.
 put_back() {
 	[ -d "$1" ] || return 0
-	kept=$(count_kept "$1")
+	kept=$(count_kept "$1") result=0
 	while [ "$kept" -gt 0 ]; do
 		kept=$((kept - 1))
 		path=$(cat "$1/$kept.path"; echo x)
-		path=${path%x}
-		if [ -e "$1/$kept.old" ] || [ -L "$1/$kept.old" ]; then
-			if [ -d "$1/$kept.old" ] && [ ! -L "$1/$kept.old" ]; then
-				rm -rf -- "$path"
-				cp -a -- "$1/$kept.old" "$path" || return 1
-			else
-				leaves "${path%/*}/.snowmelt-$RUN"
-				cp -a -- "$1/$kept.old" "${path%/*}/.snowmelt-$RUN" || return 1
-				mv -f -- "${path%/*}/.snowmelt-$RUN" "$path" || return 1
-			fi
-		else
-			rm -rf -- "$path" || return 1
-		fi
+		(put_back_one "$1/$kept.old" "${path%x}") || result=1
 	done
 	mv -- "$1" "$1.done"
+	return $result
+}
+
+# put_back_one OLD PATH: what was put aside as OLD is at PATH again; if that is nothing, nothing is there. In a subshell.
+put_back_one() {
+	look_above "${2%/*}"
+	place=${2%/*} name=${2##*/}
+	place=${place:-/}
+	enter "$place"
+	# A folder that this run made is empty again by now, unless somebody else put something there.
+	if [ -d "./$name" ] && [ ! -L "./$name" ]; then
+		rmdir -- "./$name" || fail "$2 was not put back"
+	elif [ ! -f "$1" ] || [ -d "./$name" ]; then
+		# Nothing shall be there, or what could not be renamed over it.
+		rm -f -- "./$name" || fail "$2 was not put back"
+	fi
+	if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 0; fi
+	beside "$place" "$name"
+	(umask 077 && cp -a -- "$1" "$new") || { give_up; fail "$2 was not put back"; }
+	# In memory not all that a file can have could be kept. What took its place has it.
+	if [ -f "$new" ] && [ ! -L "$new" ]; then
+		look_for_attributes "$place/$name"
+		heir_of "$name"
+		if [ -n "$old" ]; then
+			{ ! inherits || { copy_access_list && chmod "$(stat -c %a -- "$1")" "$new" && copy_attributes; }; } ||
+				say "$2 is put back without its access list or extended attributes"
+			touch -r "$1" -- "$new"
+			[ -z "$private" ] || rm -f -- "$old"
+		fi
+	fi
+	go_live "$place" "$name" || fail "$2 was not put back"
 }
 
 # leaves PATH: what would stay behind if this run were ended now. It bears the name of the run, and is taken away at the end, by
@@ -98,6 +122,17 @@ look_at() {
 	done <<-EOF
 		$listing
 	EOF
+}
+
+# look_above FOLDER: the same for one folder and all above it.
+look_above() {
+	above=$1
+	set -- /
+	while [ -n "$above" ] && [ "$above" != / ]; do
+		set -- "$@" "$above"
+		above=${above%/*}
+	done
+	look_at "$@"
 }
 
 # is_foreign FOLDER: whether somebody else could change it, or what is above it.
@@ -151,6 +186,48 @@ old_state() {
 	old_owner=$1 old_group=$2 old_mode=$3
 }
 
+# beside FOLDER NAME: what shall become NAME in the working folder, FOLDER, is made under the name $new. Where the folder is
+# foreign, that is in a folder of its own, $private, which is the working folder then.
+beside() {
+	new=".$2.snowmelt-$RUN" private=
+	if ! is_foreign "${1%/}"; then
+		leaves "${1%/}/$new"
+		return 0
+	fi
+	# Else a link to a folder, put in the place of the file at the last moment, would be followed.
+	case $(mv --help 2>&1) in *-T*) ;; *) fail "$1 can be changed by others, and mv knows no -T: it cannot be written to safely" ;; esac
+	private=.snowmelt-$RUN
+	leaves "${1%/}/$private"
+	mkdir -m 700 -- "$private" || fail "cannot make a private folder in $1"
+	cd -P -- "$private" || exit 1
+	[ "$(here)" = "${1%/}/$private" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || fail "$1 is being changed underneath"
+	new=$2
+}
+
+# go_live FOLDER NAME: $new takes its place; else it is taken away.
+go_live() {
+	if [ -n "$private" ]; then
+		mv -fT -- "$new" "../$2" || { give_up; return 1; }
+		leave_private
+		return
+	fi
+	mv -f -- "$new" "$2" && return 0
+	give_up
+	case $(cat /proc/self/mountinfo) in *" ${1%/}/$2 "*) say "it is a mount point of its own, and cannot be replaced as a whole" ;; esac
+	return 1
+}
+
+# give_up: takes away what did not go live.
+give_up() {
+	rm -rf -- "$new"
+	[ -z "$private" ] || { rm -f -- "$new.old"; leave_private; }
+}
+
+# leave_private: back to the folder. Without -P a shell would go there by a name that may have been swapped.
+leave_private() {
+	cd -P .. && rmdir -- "$private"
+}
+
 # put BLOB FOLDER NAME OWNER GROUP MODE DEFAULT_MODE VALIDATE: the content of the blob becomes the file. Owner, group and mode
 # that are empty stay as they are; a new file is ours and has the default mode.
 put() {
@@ -158,38 +235,27 @@ put() {
 	old_state "$3"
 	owner=${4:-$old_owner} group=${5:-$old_group} mode=${6:-${old_mode:-$7}}
 	keep "${2%/}/$3"
-	new=".$3.snowmelt-$RUN"
-	private=
-	if is_foreign "${2%/}"; then
-		private=.snowmelt-$RUN
-		leaves "${2%/}/$private"
-		mkdir -m 700 -- "$private" || fail "cannot make a private folder in $2"
-		cd -P -- "$private" || exit 1
-		[ "$(here)" = "${2%/}/$private" ] && [ "$(stat -c %u .)" = "$(id -u)" ] || fail "$2 is being changed underneath"
-		new=$3
-	else
-		leaves "${2%/}/$new"
-	fi
+	beside "$2" "$3"
+	heir_of "$3"
 	# Nobody reads a file before its owner and mode are right.
-	if (umask 077 && cat <"$1" >"$new") &&
-		{ [ -z "$owner$group" ] && set_default_owner "$new" || set_owner "$new" "$owner" "$group"; } &&
-		chmod "$mode" "$new" && { [ -z "$8" ] || validate_file "$8" "$PWD/$new"; } && { sync "$new" 2>/dev/null || sync; }; then
+	if { [ -z "${ATTRIBUTES:-}" ] || grant; } && (umask 077 && cat <"$1" >"$new") && own && chmod "$mode" "$new" &&
+		{ [ -z "$old" ] || copy_attributes; } && { [ -z "$8" ] || validate_file "$8" "$PWD/$new"; } &&
+		{ sync "$new" 2>/dev/null || sync; }; then
 		:
 	else
-		rm -f -- "$new"
-		[ -z "$private" ] || { cd .. && rmdir -- "$private"; }
+		give_up
 		fail "$2/$3 was not changed"
 	fi
-	if [ -n "$private" ]; then
-		mv -f -- "$new" "../$3" && cd .. && rmdir -- "$private" || fail "$2/$3 was not changed"
-	elif ! mv -f -- "$new" "$3"; then
-		rm -f -- "$new"
-		case $(cat /proc/self/mountinfo) in *" $2/$3 "*) say "it is a mount point of its own, and cannot be replaced as a whole" ;; esac
-		fail "$2/$3 was not changed"
-	fi
+	[ -z "$old" ] || [ -z "$private" ] || rm -f -- "$old"
+	go_live "$2" "$3" || fail "$2/$3 was not changed"
 	if [ -e /sys/fs/selinux/enforce ] && have restorecon; then restorecon -- "$3"; fi
 	TOUCHED="$TOUCHED$2
 "
+}
+
+# own: owner and group of $new.
+own() {
+	if [ -z "$owner$group" ]; then set_default_owner "$new"; else set_owner "$new" "$owner" "$group"; fi
 }
 
 # set_owner FILE OWNER GROUP: one of the two may be empty. A new file is ours already; only a change costs a process.
@@ -206,6 +272,111 @@ set_default_owner() {
 validate_file() {
 	if NEW=$2 sh -c "$1" </dev/null; then return 0; fi
 	say "it does not pass its validation, and was left alone: $1"
+	return 1
+}
+
+# What a file has beyond owner and mode ---------------------------------------------------------------------------------
+# Access lists, capabilities and extended attributes go over to the new file. Labels of SELinux and digests of IMA do not: the
+# system has its own rules for those. Hardly any file has such things, so all files of a step are asked at once.
+
+# look_for_attributes PATH...: sets ATTRIBUTES if one of these files, or a folder for new ones, has any.
+look_for_attributes() {
+	[ -n "${ATTRIBUTES:-}" ] || ! has_attributes "$@" || ATTRIBUTES=1
+}
+
+# has_attributes PATH...: `ls` marks access lists; what knows the others may be missing, and then nothing is known of them.
+has_attributes() {
+	if have getfattr; then
+		[ -z "$(getfattr -h -m "$KEPT_ATTRIBUTES|^system[.]posix_acl_access\$" --absolute-names -- "$@" 2>/dev/null)" ] || return 0
+	elif have getcap; then
+		[ -z "$(getcap -- "$@" 2>/dev/null)" ] || return 0
+	fi
+	listing=$(ls -ld -- "$@" 2>/dev/null) || :
+	while read -r word _; do
+		case $word in ??????????+) return 0 ;; esac
+	done <<-EOF
+		$listing
+	EOF
+	return 1
+}
+
+KEPT_ATTRIBUTES='^user[.]|^trusted[.]|^security[.]capability$'
+
+# heir_of NAME: sets $old to the file in whose place $new comes, if that may have attributes; else to nothing.
+heir_of() {
+	old=
+	[ -n "${ATTRIBUTES:-}" ] || return 0
+	if [ -z "$private" ]; then
+		old=$1
+	elif ln -P -- "../$1" "$1.old" 2>/dev/null; then
+		# Now its name cannot be swapped.
+		old=$1.old
+	fi
+	if [ -n "$old" ] && { [ ! -f "$old" ] || [ -L "$old" ] || ! has_attributes "./$old"; }; then
+		disinherit
+	fi
+}
+
+# disinherit: $new is nobody's heir.
+disinherit() {
+	[ -z "$private" ] || rm -f -- "$old"
+	old=
+}
+
+# inherits: whether $new, which has its owner, gets what $old has. What a former owner granted to others does not outlast him; in a
+# foreign folder neither does what was granted under another name of the file, of which two are there: ours and that of $new.
+inherits() {
+	set -- $(stat -c %u -- "$new") $(stat -c '%u %h' -- "$old") "$(id -u)"
+	if [ -n "$private" ]; then
+		[ "$1" != "$2" ] || [ "$3" != 2 ] || return 0
+	else
+		case $2 in 0 | "$1" | "$4") return 0 ;; esac
+	fi
+	say "its access list and attributes were given to it by somebody else than its owner is now, and are not kept"
+	return 1
+}
+
+# grant: $new is there, empty, with its owner and the access list of $old, and lets nobody else in yet, whatever the folder says
+# that new files are to have.
+grant() {
+	(umask 077 && : >"$new") && own || return 1
+	if [ -n "$old" ]; then
+		if inherits; then copy_access_list || return 1; else disinherit; fi
+	fi
+	chmod 600 "$new"
+}
+
+# copy_access_list: from $old to $new.
+copy_access_list() {
+	case $(ls -ld -- "$old") in ??????????+*) ;; *) return 0 ;; esac
+	# What the folder gives to new files is not it; what a copy brought along is.
+	case $(ls -ld -- "$new") in ??????????+*) [ ! -s "$new" ] || return 0 ;; esac
+	case $(cp --help 2>&1) in
+	*--attributes-only*) cp --attributes-only --preserve=mode -- "$old" "$new" ;;
+	*) getfacl -p -- "$old" | setfacl --set-file=- -- "$new" ;;
+	esac && case $(ls -ld -- "$new") in ??????????+*) return 0 ;; esac
+	say "its access list (ACL) cannot be kept; install setfacl there, or remove the list with setfacl -b"
+	return 1
+}
+
+# copy_attributes: from $old to $new. Only after the content: writing to a file takes its capabilities away.
+copy_attributes() {
+	if have getfattr && have setfattr; then
+		getfattr -h -d -e hex -m "$KEPT_ATTRIBUTES" -- "$old" 2>/dev/null | while IFS= read -r line; do
+			case $line in
+			'#'* | '') ;;
+			*=*) setfattr -h -n "${line%%=*}" -v "${line#*=}" -- "$new" || exit 1 ;;
+			*) setfattr -h -n "$line" -- "$new" || exit 1 ;;
+			esac
+		done && return 0
+	elif ! have getcap || [ -z "$(getcap -- "$old")" ]; then
+		return 0
+	else
+		case $(cp --help 2>&1) in
+		*--attributes-only*) cp --attributes-only --preserve=xattr -- "$old" "$new" && return 0 ;;
+		esac
+	fi
+	say "its capabilities and extended attributes cannot be kept; install setfattr there, or remove them"
 	return 1
 }
 
@@ -227,8 +398,17 @@ adjust() {
 	[ -z "$3$4" ] || set_owner "$target" "$3" "$4" || result=1
 	# A change of owner clears the setuid bits, so the mode comes last.
 	[ -z "$5" ] || chmod "$5" "$target" || result=1
-	if [ "$target" = file ]; then rm -f file && cd .. && rmdir ".snowmelt-$RUN"; fi
+	if [ "$target" = file ]; then rm -f file && cd -P .. && rmdir ".snowmelt-$RUN"; fi
 	[ $result = 0 ] || fail "$1/$2 was not changed"
+}
+
+# take_away PATH: a file goes, whatever is swapped above it. An earlier step may have taken it along with its folder.
+take_away() {
+	if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 0; fi
+	folder=${1%/*}
+	enter "${folder:-/}"
+	keep "$1"
+	rm -f -- "./${1##*/}" || fail "$1 was not removed"
 }
 
 # settle: what was renamed is on the disk.

@@ -64,6 +64,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A file that is secret as a whole, decrypted. Its bytes need not be text.
+#[derive(Clone)]
+pub struct SecretFile {
+    /// What it holds.
+    pub bytes: Arc<[u8]>,
+    /// Stands for it: called by its path in the project, with the key of its scope; its text, if it is text.
+    pub secret: Secret,
+}
+
+impl fmt::Debug for SecretFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretFile({})", self.secret.name)
+    }
+}
+
 /// What a digest begins with that was made with a key.
 pub const KEYED: &str = "~";
 

@@ -3,6 +3,7 @@
 //! Blocks, `each`, `when` and lists are expanded here; every attribute is typed by the kind's table. What concerns several
 //! resources (uniqueness, watches) is [`super::link`]'s business, and which values there are is [`super::resolve`]'s.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,14 @@ use super::matchers;
 use super::model::Role;
 use super::params::first_line;
 use super::render::{Engine, Trouble};
-use super::scope::{Scope, Trace, Variable, decoyed, from_jinja, to_jinja, traced};
+use super::scope::{Scope, Trace, Variable, decoyed, from_jinja, to_jinja, touch_secret, traced};
+use super::secrets::ENCRYPTED;
 use super::spelling;
 use super::tree;
 use super::typed::{self, Form};
 use super::yaml::{Data, Key, Node, Scalar};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
+use crate::base::secret::SecretFile;
 use crate::base::span::Span;
 use crate::base::value::Value;
 use crate::resource::content::Taint;
@@ -61,6 +64,12 @@ pub(crate) struct Watched {
 /// Says why the secret with a name is not there, if it is not.
 pub(crate) type Missing<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
 
+/// Decrypts a file of the role that is encrypted as a whole, asked for at a place.
+pub(crate) type OpenFile<'a> = Box<dyn Fn(&str, &[u8], &Span) -> Result<SecretFile, Diagnostic> + 'a>;
+
+/// Makes content of such a file, and says why it is not there, if it is not.
+pub(crate) type Opener<'a> = dyn Fn(&str, &[u8], &Span) -> Result<(Content, Option<String>), Diagnostic> + 'a;
+
 /// Turns the entries of one instance of a role into drafts.
 pub(crate) struct Builder<'a> {
     /// All kinds there are.
@@ -77,6 +86,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) is_static: bool,
     /// Says why a secret is not there.
     pub(crate) missing: Missing<'a>,
+    /// Decrypts files.
+    pub(crate) open: OpenFile<'a>,
     /// What was found so far.
     pub(crate) drafts: Vec<Draft>,
     /// Mistakes so far.
@@ -348,7 +359,7 @@ impl Builder<'_> {
                 tags: around.tags.clone(),
                 severity: Severity::default(),
                 sensitive: false,
-                secrets: Vec::new(),
+                secrets: IndexMap::new(),
                 within: None,
                 span: key.span.clone(),
                 blocked: None,
@@ -389,7 +400,17 @@ impl Builder<'_> {
     fn finish(&mut self, draft: Draft, tree: Option<String>) {
         match tree.filter(|_| draft.resource.state == State::Present) {
             Some(folder) => {
-                let below = tree::expand(self.kinds, self.role, &draft, &folder);
+                let open = |name: &str, bytes: &[u8], place: &Span| {
+                    if self.is_static {
+                        return Ok((Content::new(Vec::new(), true), None));
+                    }
+                    let file = (self.open)(name, bytes, place)?;
+                    Ok((Content::secret_file(&file), (self.missing)(file.secret.name())))
+                };
+                let mut mistakes = Diagnostics::new();
+                let below = tree::expand(self.kinds, self.role, &draft, &folder, &open, &mut mistakes);
+                self.incomplete |= mistakes.has_errors();
+                self.mistakes.extend(mistakes);
                 self.drafts.push(draft);
                 self.drafts.extend(below);
             }
@@ -541,6 +562,7 @@ impl Builder<'_> {
         tree: &mut Option<String>,
     ) -> Result<Option<Want>, Trouble> {
         let takes_content = tree::takes_content(self.kinds, attribute);
+        let is_encrypted = Cell::new(false);
         let mut bytes = || -> Result<Option<Arc<[u8]>>, Trouble> {
             let (text, trace) = traced(|| self.text(node, attribute.name, around));
             if attribute.ty != Type::Content {
@@ -560,7 +582,14 @@ impl Builder<'_> {
                     self.engine.template(&text, &node.span, &around.scope).map(|bytes| Some(bytes.into()))
                 }
                 Type::Source => match tree::find(self.role, &text, &node.span)? {
-                    tree::Found::File(bytes) => Ok(Some(bytes)),
+                    tree::Found::File(name, _) if self.is_static && name.ends_with(ENCRYPTED) => Err(Trouble::Unknown),
+                    tree::Found::File(name, bytes) if name.ends_with(ENCRYPTED) => {
+                        is_encrypted.set(true);
+                        let file = (self.open)(&name, &bytes, &node.span)?;
+                        touch_secret(&file.secret);
+                        Ok(Some(file.bytes))
+                    }
+                    tree::Found::File(_, bytes) => Ok(Some(bytes)),
                     tree::Found::Folder(_) if takes_content => {
                         Err(Diagnostic::error(&node.span, "this is a folder, and a file is expected").into())
                     }
@@ -578,7 +607,7 @@ impl Builder<'_> {
             return Ok(made.map(|bytes| Want::Content(Content::new(bytes, sensitive))));
         }
         // A filter may not be able to do anything with the stand-in of a secret.
-        let decoy = decoyed(&mut bytes).ok().flatten();
+        let decoy = if is_encrypted.get() { None } else { decoyed(&mut bytes).ok().flatten() };
         Ok(made.map(|bytes| Want::Content(Content::tainted(bytes, Taint { secrets: trace.secrets, decoy }))))
     }
 
@@ -694,7 +723,7 @@ fn taint(
     if trace.secrets.is_empty() {
         return Ok(());
     }
-    let is_content = attribute.is_some_and(|own| matches!(own.ty, Type::Content | Type::Template));
+    let is_content = attribute.is_some_and(|own| matches!(own.ty, Type::Content | Type::Template | Type::Source));
     // Content knows of its secrets itself; a matcher on content does not.
     let is_matcher =
         || attribute.and_then(|own| resource.wants.get(own.name)).is_some_and(|want| matches!(want, Want::Matches(_)));
@@ -704,10 +733,8 @@ fn taint(
     if !is_content && !attribute.is_some_and(|own| own.takes_secret) {
         without_secrets(trace, &key.text, &first_line(&node.span))?;
     }
-    resource.sensitive = true;
-    for secret in trace.secrets.iter().filter(|secret| !resource.secrets.contains(secret)).cloned().collect::<Vec<_>>()
-    {
-        resource.secrets.push(secret);
+    if let Some(own) = attribute {
+        resource.secrets.entry(own.name).or_default().extend(trace.secrets.iter().cloned());
     }
     Ok(())
 }

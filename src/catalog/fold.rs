@@ -42,16 +42,16 @@ pub(super) fn fold_edits(resources: &mut [Resource]) -> Result<(), Diagnostics> 
     if found.has_errors() { Err(found) } else { Ok(()) }
 }
 
-/// The declared content after one edit; none where no content is declared.
+/// The declared content after one edit; none where no content is declared, or none that can be decrypted here.
 fn folded(file: &Resource, edit: &Resource) -> Result<Option<Content>, String> {
     if file.state == State::Absent {
         return Err(format!("{} is edited here, and declared absent", file.identity()));
     }
-    let Some(content) = file.content() else { return Ok(None) };
+    let Some(content) = file.content().filter(|_| file.blocked.is_none()) else { return Ok(None) };
     if std::str::from_utf8(content.bytes()).is_err() {
         return Err(format!("{} is not UTF-8 text", file.identity()));
     }
     let mut edited = content.edited(|text| edit.kind.edit(edit, Some(text)))?;
-    edited.sensitive |= edit.sensitive;
+    edited.sensitive |= edit.holds_secret();
     Ok(Some(edited))
 }

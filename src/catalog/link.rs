@@ -13,7 +13,7 @@ use crate::base::quote;
 use crate::base::span::Span;
 use crate::base::value::Value;
 use crate::resource::want::{Resource, State, Want, Watch};
-use crate::resource::{Address, Kind, Type};
+use crate::resource::{Address, Kind, Mistake, Type};
 
 /// Makes resources of drafts. `incomplete` says that some are not known in this run, so that an address which is nobody's may
 /// be one of those. Mistakes go to `out`.
@@ -45,7 +45,12 @@ pub(crate) fn link(
 /// What a kind itself finds wrong with its resources.
 pub(crate) fn mistakes(drafts: &[Draft], out: &mut Diagnostics) {
     for draft in drafts.iter().filter(|draft| !draft.partial) {
-        for mistake in draft.resource.kind.mistakes(&draft.resource) {
+        let resource = &draft.resource;
+        // What nobody here can decrypt is empty, and no mistake.
+        let is_missing = |mistake: &Mistake| {
+            resource.blocked.is_some() && mistake.attribute.is_some_and(|name| resource.hides(name))
+        };
+        for mistake in resource.kind.mistakes(resource).into_iter().filter(|mistake| !is_missing(mistake)) {
             let place = mistake.attribute.and_then(|name| draft.places.get(name)).unwrap_or(&draft.resource.span);
             let found = Diagnostic::error(place, mistake.message);
             out.push(match mistake.hint {
@@ -144,7 +149,9 @@ fn merge(first: &mut Draft, second: Draft) {
     first.watched.extend(second.watched);
     first.partial |= second.partial;
     first.resource.sensitive |= second.resource.sensitive;
-    first.resource.secrets.extend(second.resource.secrets);
+    for (name, secrets) in second.resource.secrets {
+        first.resource.secrets.entry(name).or_default().extend(secrets);
+    }
     first.resource.severity = first.resource.severity.max(second.resource.severity);
     first.resource.blocked = first.resource.blocked.take().or(second.resource.blocked);
     first.resource.id = first.resource.id.take().or(second.resource.id);

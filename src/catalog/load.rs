@@ -238,10 +238,14 @@ impl Loader<'_> {
             let path = format!("{}/{file}", secrets::FOLDER);
             let place = Span::start_of(&Source::new(&path, ""));
             let Some(name) = file.strip_suffix(".yml") else {
-                found.push(
-                    Diagnostic::error(&place, "this is no file of secrets: their names end in .yml")
-                        .hint("move it out of secrets/, so that nobody takes it for encrypted"),
-                );
+                found.push(Diagnostic::error(&place, "this is no file of secrets: their names end in .yml").hint(
+                    match file.ends_with(secrets::ENCRYPTED) {
+                        true => {
+                            format!("a file that is encrypted as a whole belongs to its role: {}", secrets::FILE_FORM)
+                        }
+                        false => "move it out of secrets/, so that nobody takes it for encrypted".to_owned(),
+                    },
+                ));
                 continue;
             };
             if !secrets::check_name(name, &place, found) {
@@ -251,6 +255,7 @@ impl Loader<'_> {
                 scopes.extend(secrets::read(name, &source, &node, found).map(|scope| (name.to_owned(), scope)));
             }
         }
+        secrets::check_files(&scopes, found);
         scopes
     }
 
@@ -333,7 +338,11 @@ impl Walk<'_> {
             return Err(self.bad(relative, &why).hint("let hosts fetch large files themselves"));
         }
         let Some((kind, name)) = relative.split_once('/') else { return Ok(()) };
-        if kind == "templates" {
+        if kind == "templates" && name.ends_with(secrets::ENCRYPTED) {
+            let why =
+                "a template is not encrypted as a whole, as everybody checks it: keep the values in it as secrets";
+            self.out.unreadable.insert(relative.to_owned(), why.to_owned());
+        } else if kind == "templates" {
             match decode(&format!("{}/{relative}", self.folder), bytes) {
                 // Valid UTF-8 may hold a NUL, which no text does.
                 Ok(source) if source.text.contains('\0') => {

@@ -6,7 +6,6 @@ use super::model::Host;
 use super::resolve::{Resolver, View};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
-use crate::base::value::Value;
 use crate::resource::want::{Resource, State, Want};
 use crate::resource::{Address, Facts};
 
@@ -132,7 +131,7 @@ fn is_named(resource: &Resource, text: &str) -> bool {
 
 fn shown(resource: &Resource, all: &[Resource]) -> ShownResource {
     let state = (resource.state == State::Absent).then(|| ("state".to_owned(), "absent".to_owned()));
-    let wants = resource.wants.iter().map(|(name, want)| ((*name).to_owned(), written(resource, want)));
+    let wants = resource.wants.iter().map(|(name, want)| ((*name).to_owned(), written(want, resource.hides(name))));
     ShownResource {
         address: resource.address.to_string(),
         id: resource.id.clone(),
@@ -148,14 +147,14 @@ fn shown(resource: &Resource, all: &[Resource]) -> ShownResource {
     }
 }
 
-fn written(resource: &Resource, want: &Want) -> String {
+fn written(want: &Want, is_hidden: bool) -> String {
     match want {
-        Want::Content(content) if content.sensitive || resource.sensitive => {
+        Want::Content(content) if is_hidden => {
             format!("*** ({} bytes)", content.bytes().len())
         }
         Want::Content(content) => String::from_utf8(content.bytes().to_vec())
             .unwrap_or_else(|_| format!("{} bytes, sha256 {}", content.bytes().len(), content.digest())),
-        Want::Exactly(Value::Text(_)) | Want::Matches(_) if resource.sensitive => "***".to_owned(),
+        Want::Exactly(_) | Want::Matches(_) if is_hidden => "***".to_owned(),
         Want::Exactly(value) => value.to_string(),
         Want::Matches(matcher) => matcher.to_string(),
     }

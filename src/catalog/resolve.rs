@@ -23,10 +23,10 @@ use super::params::{self, Typing};
 use super::render::Engine;
 use super::role;
 use super::scope::{Scope, Variable, guessed, to_jinja};
-use super::secrets::NoSecret;
+use super::secrets::{self, NoSecret};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, SecretFile};
 use crate::base::span::Span;
 use crate::base::value::Value;
 use crate::kinds;
@@ -39,6 +39,9 @@ const MOST_CHECKED: usize = 25;
 /// Gives the secret with a name (`scope/name`), or says why it cannot.
 pub type SecretProvider = dyn Fn(&str) -> Result<Secret, NoSecret> + Send + Sync;
 
+/// Decrypts the file with a path in the project, or says why it cannot.
+pub type FileProvider = dyn Fn(&str, &[u8]) -> Result<SecretFile, NoSecret> + Send + Sync;
+
 /// Resolves the hosts of a project.
 pub struct Resolver {
     pub(crate) project: Arc<Project>,
@@ -46,6 +49,7 @@ pub struct Resolver {
     pub(crate) engines: BTreeMap<String, Engine>,
     pub(crate) uses: BTreeMap<String, Uses>,
     provider: Option<Box<SecretProvider>>,
+    file_provider: Option<Box<FileProvider>>,
     missing: Mutex<BTreeMap<String, String>>,
     groups: OnceLock<Arc<BTreeMap<String, Jinja>>>,
     /// What a check has resolved of its first hosts, by name, until it is asked for.
@@ -101,13 +105,20 @@ impl Resolver {
             .collect();
         let (missing, groups, checked) = (Mutex::default(), OnceLock::new(), Mutex::default());
         let uses = project.roles.iter().map(|(name, role)| (name.clone(), needs::uses(&project, role))).collect();
-        Self { project, kinds, engines, uses, provider: None, missing, groups, checked }
+        Self { project, kinds, engines, uses, provider: None, file_provider: None, missing, groups, checked }
     }
 
     /// Where secrets come from. Without it, what uses one is blocked.
     #[must_use]
     pub fn secrets(mut self, provider: Box<SecretProvider>) -> Self {
         self.provider = Some(provider);
+        self
+    }
+
+    /// Where files come from that are encrypted as a whole. Without it, what uses one is blocked.
+    #[must_use]
+    pub fn secret_files(mut self, provider: Box<FileProvider>) -> Self {
+        self.file_provider = Some(provider);
         self
     }
 
@@ -303,6 +314,7 @@ impl Resolver {
             is_spec,
             is_static,
             missing: Box::new(|name| self.missing(name)),
+            open: Box::new(|name, bytes, place| self.secret_file(&role.name, name, bytes, place)),
             drafts: Vec::new(),
             mistakes: Diagnostics::new(),
             incomplete: false,
@@ -402,11 +414,32 @@ impl Resolver {
             Some(provider) => provider(name),
             None => Err(NoSecret::NoKey(format!("no key for {name}"))),
         };
+        self.or_blocked(answer, name, place, || Secret::new(name, String::new()))
+    }
+
+    /// A file of a role that is encrypted as a whole, likewise.
+    fn secret_file(&self, role: &str, name: &str, bytes: &[u8], place: &Span) -> Result<SecretFile, Diagnostic> {
+        let path = secrets::file_path(role, name);
+        let answer = match &self.file_provider {
+            Some(provider) => provider(&path, bytes),
+            None => Err(NoSecret::NoKey(format!("no key for {path}"))),
+        };
+        let empty = || SecretFile { bytes: Arc::new([]), secret: Secret::new(&path, String::new()) };
+        self.or_blocked(answer, &path, place, empty)
+    }
+
+    fn or_blocked<T>(
+        &self,
+        answer: Result<T, NoSecret>,
+        name: &str,
+        place: &Span,
+        empty: impl FnOnce() -> T,
+    ) -> Result<T, Diagnostic> {
         match answer {
             Ok(secret) => Ok(secret),
             Err(NoSecret::NoKey(why)) => {
                 self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), why);
-                Ok(Secret::new(name, String::new()))
+                Ok(empty())
             }
             Err(NoSecret::Wrong(wrong)) if wrong.span.is_none() => {
                 Err(Diagnostic { span: Some(place.clone()), ..*wrong })
@@ -418,7 +451,8 @@ impl Resolver {
     /// Why a secret is not there. A name of several secrets, joined by spaces, is that of a text they all went into.
     fn missing(&self, names: &str) -> Option<String> {
         let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        names.split(' ').find_map(|name| missing.get(name).cloned())
+        let each = || names.split(' ').find_map(|name| missing.get(name));
+        missing.get(names).or_else(each).cloned()
     }
 
     /// `hosts('group')`: the hosts of a group, as declared.

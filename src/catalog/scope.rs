@@ -48,7 +48,8 @@ pub(crate) fn decoyed<T>(evaluate: impl FnOnce() -> T) -> T {
     result
 }
 
-fn touch_secret(secret: &Secret) {
+/// Notes that a secret has a say in what is being evaluated.
+pub(crate) fn touch_secret(secret: &Secret) {
     TRACE.with_borrow_mut(|trace| {
         if !trace.secrets.contains(secret) {
             trace.secrets.push(secret.clone());

@@ -400,7 +400,7 @@ fn secrets_are_never_shown_and_block_only_what_needs_them() {
     let resolver = Resolver::with_kinds(Arc::new(project.clone()), KINDS).secrets(provider);
     let all = resolver.resolve(&project.hosts[0], None).unwrap().resources;
     assert_eq!(
-        all.iter().map(|resource| (line(resource), resource.sensitive)).collect::<Vec<_>>(),
+        all.iter().map(|resource| (line(resource), resource.hides("stdin"))).collect::<Vec<_>>(),
         [
             ("r/file:/etc/a content=\"PW=HUNTER2\"".to_owned(), false),
             ("r/command:x stdin=hunter2 always=true".to_owned(), true),
@@ -409,6 +409,7 @@ fn secrets_are_never_shown_and_block_only_what_needs_them() {
         ]
     );
     assert!(all[0].content().unwrap().sensitive && all[2].content().unwrap().sensitive);
+    assert!(!all[1].hides("always") && !all[0].hides("mode"), "what holds no secret is shown");
     let decoy = |at: usize| all[at].content().unwrap().taint().unwrap().decoy.clone().unwrap();
     assert!(decoy(0).starts_with("\u{fffd}SHOP/DB".as_bytes()) && !decoy(2).starts_with(b"aHVu"));
     assert!(!format!("{all:?}").contains("hunter2"));

@@ -31,7 +31,8 @@ struct Candidate {
 pub(super) fn vault(project: &Project, named: &[PathBuf], screen: &Screen) -> Vault {
     let candidates = candidates(named);
     let load = Box::new(move || load(&candidates));
-    let ask = screen.can_ask.then(|| -> Box<Ask> { Box::new(project::prompt) });
+    let person = screen.person.clone();
+    let ask = screen.can_ask.then(|| -> Box<Ask> { Box::new(move |what| person.ask(what)) });
     Vault::new(project.secrets.clone(), Keys { load, ask }, screen.redactor.clone())
 }
 

@@ -16,9 +16,11 @@ mod output;
 mod plan;
 mod progress;
 mod project;
+mod prompt;
 mod revision;
 mod run;
 mod secret;
+mod secret_file;
 mod show;
 mod verify;
 

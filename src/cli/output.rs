@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::args::{Color, Global, Report, Target};
 use super::failure::Failure;
+use super::prompt::Person;
 use crate::base::clean;
 use crate::base::redact::Redactor;
 use crate::report::{self, Options};
@@ -27,6 +28,8 @@ pub(super) struct Screen {
     pub(super) shows_progress: bool,
     /// Takes secrets out of all that is written.
     pub(super) redactor: Redactor,
+    /// Who can be asked.
+    pub(super) person: Person,
     stderr_color: bool,
 }
 
@@ -52,6 +55,7 @@ impl Screen {
             // Log lines and a progress line would tear each other apart.
             shows_progress: stderr.is_terminal() && !ci && !global.quiet && global.verbose < 2,
             redactor,
+            person: Person::default(),
             stderr_color: is_colored(global.color, stderr.is_terminal(), &env),
         }
     }
@@ -111,10 +115,12 @@ impl Screen {
         let plain = Options { color: false, width: WIDTH, ..options.clone() };
         match &report.target {
             Target::Stdout => self.print(&report.format.render(run, options)),
-            Target::File(path) => write_file(path, &self.redactor.redact(&report.format.render(run, &plain)))?,
+            Target::File(path) => {
+                write_file(path, self.redactor.redact(&report.format.render(run, &plain)).as_bytes())?
+            }
             Target::Folder(folder) => {
                 for (name, text) in report.format.render_each(run, &plain) {
-                    write_file(&folder.join(name), &self.redactor.redact(&text))?;
+                    write_file(&folder.join(name), self.redactor.redact(&text).as_bytes())?;
                 }
             }
         }
@@ -122,19 +128,37 @@ impl Screen {
     }
 }
 
-/// Standard error for a log: what is written is redacted. A log writes a line at a time.
-#[derive(Clone, Debug)]
-pub struct LogWriter(pub Redactor);
+/// Takes the pieces of one message of a log and writes it, redacted, when it is whole: a secret may lie across two pieces.
+#[derive(Debug)]
+pub struct LogWriter<W: Write = io::Stderr> {
+    redactor: Redactor,
+    message: Vec<u8>,
+    out: W,
+}
 
-impl Write for LogWriter {
+impl LogWriter {
+    /// For one message on standard error.
+    pub fn new(redactor: Redactor) -> Self {
+        Self { redactor, message: Vec::new(), out: io::stderr() }
+    }
+}
+
+impl<W: Write> Write for LogWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        io::stderr().write_all(self.0.redact(&text).as_bytes())?;
+        self.message.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
+    }
+}
+
+impl<W: Write> Drop for LogWriter<W> {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.message);
+        // There is no better place left to say that it failed.
+        let _ = self.out.write_all(self.redactor.redact(&text).as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
@@ -169,16 +193,16 @@ pub(super) fn prepare(reports: &[Report]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The path and what went wrong.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), (String, io::Error)> {
+pub(super) fn write_file(path: &Path, text: impl AsRef<[u8]>) -> Result<(), (String, io::Error)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = || -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
         if path.exists() && !path.is_file() {
             // A device or a pipe (/dev/stderr, a process substitution) is written to, not replaced.
-            return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+            return std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_ref());
         }
         let mut file = tempfile::Builder::new().prefix(".snowmelt-").tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text.as_ref())?;
         file.as_file().sync_all()?;
         readable_as_usual(file.as_file())?;
         file.persist(path).map(drop).map_err(|error| error.error)
@@ -244,6 +268,25 @@ mod tests {
     fn ci_systems_are_known_by_their_variables() {
         assert!(is_ci(&env(&[("CI", "true")])) && is_ci(&env(&[("GITLAB_CI", "1")])));
         assert!(!is_ci(&env(&[("CI", "false")])) && !is_ci(&env(&[])));
+    }
+
+    #[test]
+    fn a_secret_that_comes_in_pieces_does_not_get_into_the_log() {
+        let redactor = Redactor::default();
+        redactor.learn_bytes("tok-5f3a☃9c1e".as_bytes());
+        let message = "before tok-5f3a☃9c1e between dG9rLTVmM2HimIM5YzFl after\n".as_bytes();
+        for first in 0..message.len() {
+            for second in (first..message.len()).step_by(7) {
+                let mut written = Vec::new();
+                let mut log = LogWriter { redactor: redactor.clone(), message: Vec::new(), out: &mut written };
+                for piece in [&message[..first], &message[first..second], &message[second..]] {
+                    log.write_all(piece).unwrap();
+                    log.flush().unwrap();
+                }
+                drop(log);
+                assert_eq!(String::from_utf8_lossy(&written), "before *** between *** after\n", "{first} {second}");
+            }
+        }
     }
 
     #[test]

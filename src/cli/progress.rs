@@ -1,6 +1,7 @@
 //! What is going on, in one line on standard error that disappears.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -11,9 +12,13 @@ use crate::base::redact::Redactor;
 use crate::resource::result::HostResult;
 use crate::verbs::Events;
 
+/// How often it moves by itself.
+const TICK: Duration = Duration::from_millis(100);
+
 /// The progress line of one run.
 pub(super) struct Progress {
     bar: ProgressBar,
+    visible: bool,
     /// Hosts that are being worked on, and what is done with each.
     busy: Mutex<BTreeMap<String, String>>,
     redactor: Redactor,
@@ -28,14 +33,40 @@ impl Progress {
             bar.set_style(style);
         }
         if visible {
-            bar.enable_steady_tick(Duration::from_millis(100));
+            bar.enable_steady_tick(TICK);
         }
-        Self { bar, busy: Mutex::new(BTreeMap::new()), redactor }
+        Self { bar, visible, busy: Mutex::new(BTreeMap::new()), redactor }
     }
 
     /// Hides the line while something else is shown.
     pub(super) fn suspend<T>(&self, show: impl FnOnce() -> T) -> T {
         self.bar.suspend(show)
+    }
+
+    /// Takes the line away while somebody is asked something. Nobody who has something to say to the line waits meanwhile.
+    pub(super) fn aside<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.draw(false);
+        let answer = ask();
+        self.draw(true);
+        answer
+    }
+
+    /// Begins or ends to draw the line.
+    fn draw(&self, again: bool) {
+        if !self.visible {
+            return;
+        }
+        // Nobody changes the line, which draws it, between the two steps.
+        let _busy = self.busy.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if again {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            self.bar.enable_steady_tick(TICK);
+        } else {
+            self.bar.disable_steady_tick();
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+            // Nobody sees it if standard error is gone.
+            let _ = std::io::stderr().write_all(b"\r\x1b[2K");
+        }
     }
 
     /// Takes the line away for good.
@@ -73,8 +104,10 @@ impl Events for Progress {
     }
 
     fn host_done(&self, result: &HostResult) {
-        self.update(|busy| drop(busy.remove(&*clean::line(&result.host))));
-        self.bar.inc(1);
+        self.update(|busy| {
+            busy.remove(&*clean::line(&result.host));
+            self.bar.inc(1);
+        });
     }
 
     fn host_step(&self, host: &str, title: &str) {

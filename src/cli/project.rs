@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::args::{self, Global, Limit, Narrow, Pace, Set};
 use super::failure::Failure;
 use super::keys;
@@ -183,8 +181,11 @@ pub(super) fn defaults(
 
 /// A resolver for the project, with the keys of this machine for its secrets.
 pub(super) fn resolver(project: &Arc<Project>, identities: &[PathBuf], screen: &Screen) -> Resolver {
-    let vault = keys::vault(project, identities, screen);
-    Resolver::new(Arc::clone(project)).secrets(Box::new(move |name| vault.secret(name)))
+    let vault = Arc::new(keys::vault(project, identities, screen));
+    let files = Arc::clone(&vault);
+    Resolver::new(Arc::clone(project))
+        .secrets(Box::new(move |name| vault.secret(name)))
+        .secret_files(Box::new(move |path, bytes| files.file(path, bytes)))
 }
 
 /// Runs a flow with a progress line.
@@ -194,6 +195,7 @@ pub(super) fn with_progress<T>(
     flow: impl AsyncFnOnce(&Settings, &Arc<dyn Events>) -> T,
 ) -> Result<T, Failure> {
     let progress = Arc::new(Progress::new(settings.hosts.len(), screen.shows_progress, screen.redactor.clone()));
+    screen.person.watches(&progress, &settings.interrupt);
     let events: Arc<dyn Events> = Arc::clone(&progress) as Arc<dyn Events>;
     let (told, out) = (Arc::clone(&progress), screen.clone());
     let on_interrupt = move |times: u8| {
@@ -205,6 +207,7 @@ pub(super) fn with_progress<T>(
         told.suspend(|| out.print_error(text));
     };
     let result = runtime::block_on(&settings.interrupt, on_interrupt, flow(settings, &events));
+    screen.person.is_done();
     progress.finish();
     result.map_err(|error| Failure::new(format!("cannot start: {error}"), ""))
 }
@@ -227,14 +230,10 @@ pub(super) fn transport_options(screen: &Screen) -> TransportOptions {
     let out = screen.clone();
     options.warn = Some(Arc::new(move |text: &str| out.print_error(&format!("warning: {}\n", clean::line(text)))));
     if screen.can_ask {
-        options.ask = Some(Arc::new(prompt));
+        let person = screen.person.clone();
+        options.ask = Some(Arc::new(move |what| person.ask(what)));
     }
     options
-}
-
-/// Asks for something that is not shown while it is typed; `what` is what for, without a colon.
-pub(super) fn prompt(what: &str) -> Option<Zeroizing<String>> {
-    rpassword::prompt_password(format!("{}: ", clean::line(what))).ok().map(Zeroizing::new)
 }
 
 pub(super) fn home() -> Option<PathBuf> {

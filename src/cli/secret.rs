@@ -13,13 +13,14 @@ use super::args::{Global, Set};
 use super::failure::Failure;
 use super::output::{self, Screen};
 use super::project::Loaded;
-use super::{End, editor, keys, project};
+use super::{End, editor, keys, project, secret_file};
+use crate::base::clean;
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::redact;
 use crate::base::span::{Source, Span};
 use crate::catalog::secrets::edit::{self, Place};
 use crate::catalog::secrets::uses::{self, Use};
-use crate::catalog::secrets::{self, Identity, NoSecret, Recipient, Scope, Vault, seal};
+use crate::catalog::secrets::{self, Identity, NoSecret, Recipient, Scope, Vault, seal, vault};
 use crate::resource::result::exit;
 
 const EXAMPLES: &str = "\
@@ -28,6 +29,8 @@ Examples:
   snowmelt secret init shop                        begin secrets/shop.yml, for that key
   snowmelt secret add shop/db                      add a value, asking for it
   openssl rand -hex 32 | snowmelt secret add shop/session
+  snowmelt secret add roles/web/files/tls.key.age --file tls.key
+                                                   encrypt a file as a whole
   snowmelt secret rekey shop                       after a change of its recipients
   snowmelt secret check";
 
@@ -54,29 +57,35 @@ enum What {
         #[arg(long)]
         passphrase: bool,
     },
-    /// Add a value, from standard input or asked for
+    /// Add a value, or a file that is encrypted as a whole, from standard input, a file or asked for
     Add {
-        /// SCOPE/NAME
+        /// SCOPE/NAME of a value, or the path of an encrypted file: roles/ROLE/files/NAME.age
         secret: String,
-        /// Replace the value that is there
+        /// Take it from this file
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The scope for whose recipients a file is encrypted, where there are several
+        #[arg(long)]
+        scope: Option<String>,
+        /// Replace what is there
         #[arg(long)]
         replace: bool,
     },
-    /// Change a value in $EDITOR, in memory only
+    /// Change a value or an encrypted file in $EDITOR, in memory only
     Edit {
-        /// SCOPE/NAME
+        /// SCOPE/NAME, or the path of an encrypted file
         secret: String,
     },
-    /// Encrypt a scope anew for its present recipients
+    /// Encrypt a scope anew for its present recipients, its files, too
     Rekey {
         /// The scope
         scope: String,
     },
-    /// Check that every reference resolves, every value can be decrypted, and none is left over
+    /// Check that every reference resolves, everything can be decrypted, and nothing is left over
     Check,
     /// Tell where secrets are used
     Uses {
-        /// SCOPE/NAME; without it, all
+        /// SCOPE/NAME, or the path of an encrypted file; without it, all
         secret: Option<String>,
     },
 }
@@ -91,11 +100,24 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
     match &args.what {
         What::Key => Ok(exit::FINE),
         What::Init { scope, recipient, passphrase } => init(&loaded, &vault, scope, recipient, *passphrase, screen),
-        What::Add { secret, replace } => add(&loaded, &vault, secret, *replace, screen),
-        What::Edit { secret } => change(&loaded, &vault, secret, screen),
+        What::Add { secret, file, scope, replace } => {
+            let given = Given { file: file.as_deref(), scope: scope.as_deref(), replace: *replace };
+            match secret_file::path_of(&loaded, secret) {
+                Some(path) => secret_file::add(&loaded, &vault, &path, &given, screen),
+                None => add(&loaded, &vault, secret, &given, screen),
+            }
+        }
+        What::Edit { secret } => match secret_file::path_of(&loaded, secret) {
+            Some(path) => secret_file::change(&loaded, &vault, &path, screen),
+            None => change(&loaded, &vault, secret, screen),
+        },
         What::Rekey { scope } => rekey(&loaded, &vault, scope, screen),
         What::Check => check(&loaded, &vault, screen),
-        What::Uses { secret } => tell_uses(&loaded, &vault, secret.as_deref(), screen),
+        What::Uses { secret } => {
+            let secret =
+                secret.as_ref().map(|name| secret_file::path_of(&loaded, name).unwrap_or_else(|| name.clone()));
+            tell_uses(&loaded, &vault, secret.as_deref(), screen)
+        }
     }
 }
 
@@ -157,16 +179,35 @@ fn init(loaded: &Loaded, vault: &Vault, scope: &str, given: &[String], passphras
     Ok(exit::FINE)
 }
 
-fn add(loaded: &Loaded, vault: &Vault, name: &str, replace: bool, screen: &Screen) -> End {
+/// How something is added.
+pub(super) struct Given<'a> {
+    pub(super) file: Option<&'a Path>,
+    pub(super) scope: Option<&'a str>,
+    pub(super) replace: bool,
+}
+
+fn add(loaded: &Loaded, vault: &Vault, name: &str, given: &Given<'_>, screen: &Screen) -> End {
     let (scope, own) = scope_of(vault, name)?;
     check_name(own)?;
-    if scope.secrets.contains_key(own) && !replace {
+    if given.scope.is_some_and(|named| named != scope.name) {
+        return Err(Failure::new(format!("{name} is in the scope {}", scope.name), "--scope is for files"));
+    }
+    if scope.secrets.contains_key(own) && !given.replace {
         let hint = "`snowmelt secret edit` changes it, --replace replaces it";
         return Err(Failure::new(format!("{name} exists already"), hint));
     }
-    let value = if screen.can_ask { ask_twice(&format!("value of {name}"), screen)? } else { standard_input()? };
+    let value = match given.file {
+        None if screen.can_ask => ask_twice(&format!("value of {name}"), screen)?,
+        file => text(&bytes_of(file)?)?,
+    };
     let value = accepted(&value)?;
     put(loaded, scope, own, value)?;
+    if is_word(value) {
+        screen.print_error(&format!(
+            "{name} is a plain word: soon guessed, and wherever the word stands in a report there will be {}\n",
+            redact::MASK
+        ));
+    }
     screen.print(&format!("{name}: in {}\n", secrets::path(&scope.name)));
     Ok(exit::FINE)
 }
@@ -206,10 +247,22 @@ fn rekey(loaded: &Loaded, vault: &Vault, name: &str, screen: &Screen) -> End {
     };
     let sealed = seal::seal(name, &key, &recipients).map_err(plain)?;
     text = edit::put(&text, Place::Top("digest_key"), &sealed).map_err(plain)?;
+    // All is encrypted before anything is written; should the writing end half way, the next rekey goes through with it.
+    let files = secret_file::sealed_anew(loaded, vault, scope)?;
+    for (own, sealed) in &files {
+        text = edit::put(&text, Place::File(own), &seal::stamp(sealed.as_bytes(), &recipients)).map_err(plain)?;
+    }
+    for (own, sealed) in &files {
+        write(&loaded.root.join(own), sealed)?;
+    }
     write(&path, &text)?;
     let (values, count) = (scope.secrets.len(), recipients.len());
+    let told = match files.len() {
+        0 => String::new(),
+        files => format!(" and {files} {}", plural(files, "file")),
+    };
     screen.print(&format!(
-        "{}: {values} {} for {count} {}\n",
+        "{}: {values} {}{told} for {count} {}\n",
         secrets::path(name),
         plural(values, "value"),
         plural(count, "recipient")
@@ -219,7 +272,7 @@ fn rekey(loaded: &Loaded, vault: &Vault, name: &str, screen: &Screen) -> End {
 }
 
 /// What was found, with the code it calls for.
-type Finding = (u8, String);
+pub(super) type Finding = (u8, String);
 
 fn check(loaded: &Loaded, vault: &Vault, screen: &Screen) -> End {
     let all = uses::uses(&loaded.project);
@@ -245,7 +298,9 @@ fn check(loaded: &Loaded, vault: &Vault, screen: &Screen) -> End {
         if let Some(sealed) = &scope.digest_key {
             findings.extend(check_value(vault, scope, sealed, &scope.name));
         }
+        count += scope.files.len();
     }
+    findings.extend(secret_file::check(loaded, vault));
     // A role given to many hosts is wrong once.
     let mut seen = std::collections::BTreeSet::new();
     findings.retain(|(_, text)| seen.insert(text.clone()));
@@ -281,13 +336,17 @@ fn check_value(vault: &Vault, scope: &Scope, sealed: &secrets::Sealed, name: &st
 }
 
 fn tell_uses(loaded: &Loaded, vault: &Vault, only: Option<&str>, screen: &Screen) -> End {
-    if let Some(name) = only {
-        vault.find(name).map_err(failure)?;
+    match only {
+        Some(path) if secrets::role_file(path).is_some() => drop(vault.find_file(path).map_err(failure)?),
+        Some(name) => drop(vault.find(name).map_err(failure)?),
+        None => {}
     }
-    let all = uses::uses(&loaded.project);
+    let mut all = uses::uses(&loaded.project);
+    all.extend(secret_file::uses(loaded).0);
     let mut by_name: BTreeMap<String, Vec<&Use>> = BTreeMap::new();
     for scope in vault.scopes().values() {
         by_name.extend(scope.secrets.keys().map(|own| (format!("{}/{own}", scope.name), Vec::new())));
+        by_name.extend(scope.files.keys().map(|path| (path.clone(), Vec::new())));
     }
     for one in &all {
         by_name.entry(one.secret.clone()).or_default().push(one);
@@ -316,11 +375,11 @@ fn put(loaded: &Loaded, scope: &Scope, own: &str, value: &str) -> Result<(), Fai
     write(&file(loaded, &scope.name), &text)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     output::write_file(path, text).map_err(|(path, error)| Failure::new(format!("cannot write {path}: {error}"), ""))
 }
 
-fn file(loaded: &Loaded, scope: &str) -> PathBuf {
+pub(super) fn file(loaded: &Loaded, scope: &str) -> PathBuf {
     loaded.root.join(secrets::path(scope))
 }
 
@@ -360,30 +419,52 @@ fn accepted(text: &str) -> Result<&str, Failure> {
     Ok(value)
 }
 
-fn standard_input() -> Result<Zeroizing<String>, Failure> {
-    const LARGEST: u64 = 1 << 20;
-    let mut text = Zeroizing::new(String::with_capacity(8192));
-    match std::io::stdin().lock().take(LARGEST + 1).read_to_string(&mut text) {
-        Ok(read) if read as u64 > LARGEST => Err(Failure::new("the value is larger than 1 MiB", "")),
-        Ok(0) => Err(Failure::new("standard input is empty", "give the value there, or run this at a terminal")),
-        Ok(_) => Ok(text),
-        Err(error) => Err(Failure::new(format!("cannot read the value: {error}"), "a secret is UTF-8 text")),
+/// Whether a value is what people write in other places as well.
+fn is_word(value: &str) -> bool {
+    value.len() <= 16 && value.chars().all(char::is_alphabetic) && value.chars().skip(1).all(char::is_lowercase)
+}
+
+/// What a file, or standard input, holds.
+pub(super) fn bytes_of(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    const LARGEST: usize = vault::LARGEST_FILE;
+    // As large as it may get: no copy is left behind by growing.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
+    let name =
+        file.map_or_else(|| "standard input".to_owned(), |path| clean::line(&path.display().to_string()).into_owned());
+    let read = match file {
+        None => std::io::stdin().lock().take(LARGEST as u64 + 1).read_to_end(&mut bytes),
+        Some(path) => std::fs::File::open(path).and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes)),
+    };
+    match read {
+        Ok(read) if read > LARGEST => {
+            let hint = "all that is written is searched for it; encrypt just what is secret in it";
+            Err(Failure::new(format!("{name} holds more than {} KiB", LARGEST >> 10), hint))
+        }
+        Ok(0) => Err(Failure::new(format!("{name} is empty"), "give the value there, by --file, or at a terminal")),
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Failure::new(format!("cannot read {name}: {error}"), "")),
     }
+}
+
+fn text(bytes: &[u8]) -> Result<Zeroizing<String>, Failure> {
+    let hint = format!("a value is text; a file of any kind is encrypted as a whole: {}", secrets::FILE_FORM);
+    let text = std::str::from_utf8(bytes).map_err(|_| Failure::new("the value is not UTF-8", hint))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn ask_twice(what: &str, screen: &Screen) -> Result<Zeroizing<String>, Failure> {
     if !screen.can_ask {
         return Err(Failure::new(format!("nobody can be asked for the {what}"), "run this at a terminal"));
     }
-    let first = project::prompt(what).filter(|text| !text.is_empty());
+    let first = screen.person.ask(what).filter(|text| !text.is_empty());
     let Some(first) = first else { return Err(Failure::new(format!("no {what} was given"), "")) };
-    match project::prompt(&format!("{what}, once more")) {
+    match screen.person.ask(&format!("{what}, once more")) {
         Some(second) if second == first => Ok(first),
         _ => Err(Failure::new("the two are not the same", "nothing was written; try again")),
     }
 }
 
-fn failure(why: NoSecret) -> Failure {
+pub(super) fn failure(why: NoSecret) -> Failure {
     match why {
         NoSecret::NoKey(why) => Failure::new(why, "--identity FILE names a key; one of the recipients can add yours"),
         NoSecret::Wrong(wrong) => {
@@ -394,11 +475,11 @@ fn failure(why: NoSecret) -> Failure {
     }
 }
 
-fn plain(why: impl AsRef<str>) -> Failure {
+pub(super) fn plain(why: impl AsRef<str>) -> Failure {
     Failure::new(why, "")
 }
 
-fn plural(count: usize, word: &str) -> String {
+pub(super) fn plural(count: usize, word: &str) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
@@ -413,6 +494,16 @@ mod tests {
         assert_eq!(accepted("hunter2\r\n").ok(), Some("hunter2"));
         for bad in ["", "\n", "12345", "12345\n\n", "      ", "hun\0ter2"] {
             assert!(accepted(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_word_is_told_from_what_was_made_by_chance() {
+        for word in ["password", "Production", "geheim"] {
+            assert!(is_word(word), "{word}");
+        }
+        for other in ["hunter2", "tok-5f3a", "xKfLqPzT", "correct horse", "kjqzxvwpmnbhytgfr"] {
+            assert!(!is_word(other), "{other}");
         }
     }
 

@@ -22,9 +22,12 @@ pub fn unified(path: &str, found: &[u8], wanted: &[u8]) -> String {
 /// A line of what is wanted is masked if it would be another with other secrets. Of what was found nobody knows which lines
 /// hold an old secret: as soon as a masked line is to be written, no line that is to go is shown.
 pub fn masked(path: &str, found: &[u8], wanted: &[u8], taint: Option<&Taint>, was_tainted: bool) -> String {
+    if taint.is_some_and(|taint| taint.decoy.is_none()) {
+        return hidden();
+    }
     let Some((found, wanted)) = texts(found, wanted) else { return binary(found, wanted) };
     let Some(tainted) = taint.map_or(Some(BTreeSet::new()), |taint| tainted_lines(wanted, taint)) else {
-        return "content differs; all of it depends on secrets\n".to_owned();
+        return hidden();
     };
     let diff = TextDiff::from_lines(found, wanted);
     let is_written = |change: similar::Change<&str>| {
@@ -39,6 +42,11 @@ pub fn masked(path: &str, found: &[u8], wanted: &[u8], taint: Option<&Taint>, wa
             change.new_index().is_some_and(|index| tainted.contains(&index)) || holds_secret(line)
         }
     })
+}
+
+/// What is said instead of a diff where no line may be shown.
+pub fn hidden() -> String {
+    "content differs; all of it depends on secrets\n".to_owned()
 }
 
 /// The lines that differ from those of the same content with other secrets; none where that content could not be made.
@@ -140,7 +148,9 @@ mod tests {
         let taint = Taint { secrets: vec![Secret::new("s/x", "newsecret".to_owned())], decoy: None };
         let told = masked("/x", b"a\n", b"b\n", Some(&taint), false);
         assert_eq!(told, "content differs; all of it depends on secrets\n");
-        assert_eq!(masked("/x", b"\xff", b"b\n", Some(&taint), false), unified("/x", b"\xff", b"b\n"));
+        assert_eq!(masked("/x", b"\xff", b"\xfe", Some(&taint), false), hidden());
+        let whole = Taint { decoy: Some(b"a\n".to_vec().into()), ..taint.clone() };
+        assert_eq!(masked("/x", b"\xff", b"b\n", Some(&whole), false), unified("/x", b"\xff", b"b\n"));
         // No secret any more, but there was one.
         let told = masked("/x", b"a\npw=old\n", b"a\n", None, true);
         assert!(told.ends_with(" a\n-***\n"), "{told}");

@@ -10,5 +10,5 @@ mod diff;
 mod matcher;
 mod verdict;
 
-pub use diff::{masked, unified};
+pub use diff::{hidden, masked, unified};
 pub use verdict::{Judged, Outlook, judge};

@@ -153,7 +153,7 @@ impl Context<'_> {
         let holds = |other: &Resource| {
             other.kind.path(other) == Some(path) && other.content().is_some_and(|content| content.sensitive)
         };
-        self.resource.sensitive || self.catalog.resources.iter().any(holds)
+        self.resource.holds_secret() || self.catalog.resources.iter().any(holds)
     }
 
     fn judge_readings(&self, one: &mut Judged, observations: &Observations, index: usize) {
@@ -188,7 +188,7 @@ impl Context<'_> {
     /// belong to what is declared, and a plan shows them.
     fn list_attributes(&self, one: &mut Judged) {
         for (attribute, want) in self.resource.compared() {
-            let hidden = self.is_hidden(want);
+            let hidden = self.resource.hides(attribute.name);
             let shown = if hidden { "***".to_owned() } else { wanted(want) };
             let path = self.resource.kind.path(self.resource);
             let diff = match (want, path) {
@@ -208,7 +208,7 @@ impl Context<'_> {
                 Comparison::Unready(need) => self.unready(&need),
                 Comparison::Unknown(why) => Verdict::Unknown(why),
             };
-            let hidden = self.is_hidden(want);
+            let hidden = self.resource.hides(attribute.name);
             let shown = |text: String| if hidden && !text.is_empty() { "***".to_owned() } else { text };
             one.add(attribute.name, verdict, &shown(compared.want), &shown(compared.got), None);
         }
@@ -288,15 +288,6 @@ impl Context<'_> {
             }
             _ => Verdict::Unknown(need.to_string()),
         }
-    }
-
-    fn is_hidden(&self, want: &Want) -> bool {
-        self.resource.sensitive
-            || match want {
-                Want::Exactly(value) => value.is_secret(),
-                Want::Content(content) => content.sensitive,
-                Want::Matches(_) => false,
-            }
     }
 }
 

@@ -73,7 +73,7 @@ const SOURCE: Attribute = Attribute::act(
 const FILE_MODE: Attribute = Attribute::act(
     "file_mode",
     Type::Mode,
-    "Permissions of the files from `source`. Default: `\"0755\"` for what is executable in the repository, else `\"0644\"`.",
+    "Permissions of the files from `source`. Default: `\"0755\"` for what is executable in the repository, else `\"0644\"`. One that is encrypted gets nothing for others, and by default nothing for the group.",
 );
 
 static TABLE: Table = Table {
@@ -376,7 +376,8 @@ remove_directory() (
   # An earlier step of the same run may have removed it: a user took its home along, a package its folders.
   if [ ! -e \"$1\" ] && [ ! -L \"$1\" ]; then exit 0; fi
   stand_in \"$1\"
-  cd ..
+  # By the kernel: a shell would go there by a name that may have been swapped.
+  cd -P ..
   $2 \"$1\"
 )
 ";

@@ -2,9 +2,10 @@
 //!
 //! # What it declares
 //! A path, and what shall be there. Content is written in place (`content`), rendered from a template of the role (`template`)
-//! or taken from the role byte for byte (`source`). Without any of the three the content is not managed: a missing file is
-//! made empty. What is not written is not managed; a new file is root:root 0644 (0600 when it holds a secret), whatever the
-//! umask. Parent directories are made only with `parents: true`.
+//! or taken from the role byte for byte (`source`; a file that ends in `.age` is a secret as a whole, and is decrypted first).
+//! Without any of the three the content is not managed: a missing file is made empty. What is not written is not managed; a new
+//! file is root:root 0644 (0600 when it holds a secret), whatever the umask. Parent directories are made only with
+//! `parents: true`.
 //!
 //! `state: absent` means that nothing that is not a directory stands at the path: a symbolic link there counts, and is removed
 //! itself.
@@ -17,7 +18,9 @@
 //! # What is changed
 //! New content is written to a sibling (`.name.…`), gets its owner and permissions, passes `validate`, and is then renamed over
 //! the old one: there is always the old file or the new one, whole. A file that somebody changed since it was read is left
-//! alone. Owner, group and permissions that are not declared stay as they were.
+//! alone. Owner, group and permissions that are not declared stay as they were; access lists (ACLs), capabilities and extended
+//! attributes go over to the new file, as far as the host has tools that know them, unless a former owner had set them. Only the
+//! bits of `mode` are declared: with an access list, those of the group are the list's mask.
 //!
 //! # Example
 //! ```yaml
@@ -58,8 +61,11 @@ const CONTENT: Attribute = Attribute::state(
 );
 const TEMPLATE: Attribute =
     Attribute::act("template", Type::Template, "A template under `templates/` of the role, rendered: the content.");
-const SOURCE: Attribute =
-    Attribute::act("source", Type::Source, "A file under `files/` of the role, byte for byte: the content.");
+const SOURCE: Attribute = Attribute::act(
+    "source",
+    Type::Source,
+    "A file under `files/` of the role, byte for byte: the content. One that ends in `.age` is decrypted.",
+);
 const OWNER: Attribute = Attribute::state("owner", Type::Text, "The owner's name, or number. A new file is root's.");
 const GROUP: Attribute = Attribute::state("group", Type::Text, "The group's name, or number. A new file is root's.");
 const MODE: Attribute = Attribute::state("mode", Type::Mode, "Permissions, quoted: `\"0644\"`.");
@@ -246,8 +252,9 @@ impl Kind for File {
         }
         if !absent.is_empty() {
             let names = names(&absent);
-            let remove = |path: &&str| format!("keep {0}\nrm -f -- {0}\n", quote::sh(path));
-            let work = Work::Shell(names.iter().map(remove).collect());
+            let remove = |path: &&str| format!("take_away {}\n", quote::sh(path));
+            let removals: String = names.iter().map(remove).collect();
+            let work = Work::Shell(format!("{}{removals}", stat::look_at(&names)));
             steps.push(Step { title: format!("remove {}", names.join(", ")), items: absent, work });
         }
         steps

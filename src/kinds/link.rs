@@ -196,7 +196,7 @@ make_link() (
   leaves \"${above%/}/$new\"
   ln -s -- \"$2\" \"$new\" || exit 1
   if [ -n \"$swap\" ] && $swap -- \"$new\" \"$name\"; then exit 0; fi
-  if [ -z \"$swap\" ] && rm -f -- \"$name\" && mv -f -- \"$new\" \"$name\"; then exit 0; fi
+  if [ -z \"$swap\" ] && ! is_foreign \"$above\" && rm -f -- \"$name\" && mv -f -- \"$new\" \"$name\"; then exit 0; fi
   rm -f -- \"$new\"
   fail \"$1 was not changed\"
 )

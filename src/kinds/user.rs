@@ -199,8 +199,7 @@ impl Kind for User {
             }
         }
         if let Some(want) = resource.want(&PASSWORD) {
-            let is_secret = matches!(want, Want::Exactly(Value::Secret(_)));
-            if !is_secret && !resource.sensitive {
+            if !resource.hides(PASSWORD.name) {
                 let hint = "write `{secret: scope/name}`, or `sensitive: true` on the user";
                 add(Some(&PASSWORD), "the hash of a password must not be shown", hint);
             }

@@ -27,6 +27,8 @@ pub struct Observations {
     pub memory: Result<Memory, String>,
     /// The host itself.
     pub host: HostState,
+    /// What kinds noticed beside what is declared.
+    pub remarks: Vec<String>,
     /// Whether the answer came to its end.
     pub is_whole: bool,
 }
@@ -49,6 +51,7 @@ impl Observations {
     pub fn read(catalog: &Catalog, frames: &Frames) -> Self {
         let cut = || Observed::unknown("the answer was cut before this was read");
         let mut observed: Vec<Observed> = catalog.resources.iter().map(|_| cut()).collect();
+        let mut remarks = Vec::new();
         for (number, batch) in batches(catalog).iter().enumerate() {
             let resources = members(catalog, batch);
             let probes: Option<Vec<Vec<ProbeAnswer>>> = batch
@@ -67,6 +70,7 @@ impl Observations {
             };
             let Some(probes) = probes else { continue };
             let read = batch.kind.read(&resources, answer, &probes);
+            remarks.extend(batch.kind.remarks(answer));
             for (index, one) in batch.members.iter().zip(read) {
                 observed[*index] = one;
             }
@@ -101,6 +105,7 @@ impl Observations {
             watched,
             memory: Memory::read(frames),
             host: host_state(frames),
+            remarks,
             is_whole: frames.get("done").is_some(),
         }
     }

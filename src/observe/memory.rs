@@ -84,9 +84,21 @@ impl Memory {
     pub fn read(frames: &Frames) -> Result<Self, String> {
         let record = frames.get("record").ok_or("the answer was cut")?;
         let mut memory = match record.status {
-            0 => Self::parse(&clean::utf8(&record.body)),
+            0 => Self::parse(&clean::utf8(&record.body)).ok_or_else(|| {
+                let host = frames.get("host").map(|frame| clean::utf8(&frame.body).into_owned()).unwrap_or_default();
+                let folder = host.lines().find_map(|line| line.strip_prefix("remembers ")).unwrap_or_default();
+                format!(
+                    "what was applied to this host cannot be read: {}/record is damaged; look at it, and move it away: then what \
+                     is as declared is remembered anew",
+                    clean::line(folder)
+                )
+            })?,
             1 => Self::default(),
-            _ => return Err("what was applied to this host cannot be read: permission denied".to_owned()),
+            _ => {
+                return Err("what was applied to this host cannot be read: permission denied; \
+                            apply as the user who applied before, or as root"
+                    .to_owned());
+            }
         };
         let held = frames.get("lock").is_some_and(|lock| lock.body.starts_with(b"held"));
         if let Some(run) = frames.get("run").filter(|run| run.status == 0) {
@@ -98,9 +110,13 @@ impl Memory {
         Ok(memory)
     }
 
-    /// Reads a record; lines that make no sense (of a later version, or damaged) are passed over.
-    fn parse(text: &str) -> Self {
+    /// Reads a record; none if it does not begin as one does. Later lines that make no sense (of a later version, or cut) are
+    /// passed over.
+    fn parse(text: &str) -> Option<Self> {
         let mut memory = Self::default();
+        let first: Vec<&str> = text.lines().next()?.split('\t').collect();
+        let ["epoch", epoch, _] = first.as_slice() else { return None };
+        epoch.parse::<u64>().ok()?;
         for line in text.lines() {
             let words: Vec<&str> = line.split('\t').collect();
             match words.as_slice() {
@@ -136,7 +152,7 @@ impl Memory {
                 _ => {}
             }
         }
-        memory
+        Some(memory)
     }
 
     /// The compacted record with which the next act begins.
@@ -215,11 +231,14 @@ mod tests {
     fn reads_what_it_writes_and_the_last_line_wins() {
         let text = "epoch\t4\tabc+\napplied\tr/file:/x\td1\tmode=aa,owner=bb\tabc\tme@there\t17\ndue\tr/service:n\treload\n\
                     ran\tr/command:c\tdd\nrefreshed\tr/service:n\tdd\tinv 5\n";
-        let memory = Memory::parse(text);
+        let memory = Memory::parse(text).unwrap();
         assert_eq!(memory.epoch, 4);
         assert_eq!(memory.applied["r/file:/x"].attributes["owner"], "bb");
-        assert_eq!(Memory::parse(&memory.to_text()), memory);
-        let later = Memory::parse(&format!("{text}done\tr/service:n\nran\tr/command:c\tee\nnonsense\n"));
+        assert_eq!(Memory::parse(&memory.to_text()), Some(memory));
+        let later = Memory::parse(&format!("{text}done\tr/service:n\nran\tr/command:c\tee\nnonsense\n")).unwrap();
+        for damaged in ["", "epo", "epoch\t4", "epoch\tx\t-\n", "\0\0"] {
+            assert_eq!(Memory::parse(damaged), None, "{damaged}");
+        }
         assert!(later.due.is_empty());
         assert_eq!(later.ran["r/command:c"], "ee");
     }

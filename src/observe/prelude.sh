@@ -37,7 +37,13 @@ memory() {
 	state_folder
 	b host
 	echo "uid $UID_"
-	read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id && echo "boot $boot"
+	echo "remembers $S"
+	# A container has the kernel's name for this boot, and a first process of its own.
+	if read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id; then
+		read -r line 2>/dev/null </proc/1/stat || line=
+		set -- ${line##*) }
+		echo "boot $boot ${20:-}"
+	fi
 	date '+now %s'
 	# What it runs, for roles that are not made for everything.
 	while IFS= read -r line; do

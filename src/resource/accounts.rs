@@ -34,7 +34,7 @@ pub type Entry = Result<Option<Vec<String>>, String>;
 
 /// Shell of a step that changes accounts, to begin with: what the tools will write is kept aside, where that is asked for.
 pub const KEEP: &str = "\
-for file in /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/subuid /etc/subgid; do keep \"$file\"; done
+(cd /etc && for file in passwd shadow group gshadow subuid subgid; do keep \"/etc/$file\"; done)
 ";
 
 /// Shell that defines what [`look_up`] calls. `getent` asks directories (LDAP, sssd) too; where it is missing there are none, and

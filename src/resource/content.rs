@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::digest::Digest;
-use crate::base::secret::{self, Secret};
+use crate::base::secret::{self, Secret, SecretFile};
 
 /// The content of a file as declared, already rendered.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,6 +35,11 @@ impl Content {
     /// These bytes, which secrets went into.
     pub fn tainted(bytes: impl Into<Arc<[u8]>>, taint: Taint) -> Self {
         Self { taint: Some(Arc::new(taint)), ..Self::new(bytes, true) }
+    }
+
+    /// A file that is secret as a whole.
+    pub fn secret_file(file: &SecretFile) -> Self {
+        Self::tainted(Arc::clone(&file.bytes), Taint { secrets: vec![file.secret.clone()], decoy: None })
     }
 
     /// This content after an edit of its text.

@@ -137,6 +137,11 @@ pub trait Kind: Sync + Send {
     /// is complete; `probes` holds the answers to each resource's probes, in order.
     fn read(&self, batch: &[&Resource], answer: &[u8], probes: &[Vec<ProbeAnswer>]) -> Vec<Observed>;
 
+    /// What the answer says of the host beyond what is declared, which everybody should know: a fragment of a sentence each.
+    fn remarks(&self, _answer: &[u8]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// For kinds that edit a part of a file: which file.
     fn edits<'a>(&self, _resource: &'a Resource) -> Option<&'a str> {
         None

@@ -32,7 +32,7 @@ pub(crate) fn with_wants(kind: &'static dyn Kind, head: &str, wants: IndexMap<&'
         tags: Vec::new(),
         severity: Severity::Medium,
         sensitive: false,
-        secrets: Vec::new(),
+        secrets: IndexMap::new(),
         within: None,
         span: Span::start_of(&Source::new("roles/role/role.yml", "")),
         blocked: None,

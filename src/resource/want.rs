@@ -105,10 +105,10 @@ pub struct Resource {
     pub tags: Vec<String>,
     /// How much a deviation matters.
     pub severity: Severity,
-    /// Whether its values must not be shown.
+    /// Whether none of its values must be shown.
     pub sensitive: bool,
-    /// Secrets that went into its attributes, content aside.
-    pub secrets: Vec<Secret>,
+    /// Secrets that went into its attributes, by the attribute; content knows of its own.
+    pub secrets: IndexMap<&'static str, Vec<Secret>>,
     /// In a spec: how long to wait for it to hold.
     pub within: Option<Duration>,
     /// Where it was declared.
@@ -178,14 +178,30 @@ impl Resource {
             return Some(Digest::of(format!("{:?} {}", self.state, self.head)).short());
         }
         Some(match self.wants.get(attribute)? {
-            Want::Exactly(value) => self.kept(&canonical(value)),
+            Want::Exactly(value) => self.kept(attribute, &canonical(value)),
             Want::Content(content) => content.remembered(),
-            Want::Matches(matcher) => self.kept(&matcher.to_string()),
+            Want::Matches(matcher) => self.kept(attribute, &matcher.to_string()),
         })
     }
 
-    fn kept(&self, text: &str) -> String {
-        if self.secrets.is_empty() { Digest::of(text).short() } else { secret::digest(&self.secrets, text) }
+    fn kept(&self, attribute: &str, text: &str) -> String {
+        self.secrets.get(attribute).map_or_else(|| Digest::of(text).short(), |secrets| secret::digest(secrets, text))
+    }
+
+    /// Whether what is declared and found of this attribute must not be shown. The others of the resource may be.
+    pub fn hides(&self, attribute: &str) -> bool {
+        self.sensitive
+            || self.secrets.contains_key(attribute)
+            || match self.wants.get(attribute) {
+                Some(Want::Exactly(value)) => value.is_secret(),
+                Some(Want::Content(content)) => content.sensitive,
+                Some(Want::Matches(_)) | None => false,
+            }
+    }
+
+    /// Whether anything of it must not be shown, content aside.
+    pub fn holds_secret(&self) -> bool {
+        self.sensitive || !self.secrets.is_empty()
     }
 
     /// A digest of everything that is declared of it and would be compared: when it moves, the declaration moved.
@@ -204,10 +220,14 @@ impl Resource {
 
 impl std::fmt::Debug for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.sensitive {
-            true => write!(f, "{} {:?} ***", self.address, self.state),
-            false => write!(f, "{} {:?} {:?}", self.address, self.state, self.wants),
+        write!(f, "{} {:?}", self.address, self.state)?;
+        for (name, want) in &self.wants {
+            match self.hides(name) {
+                true => write!(f, " {name}=***")?,
+                false => write!(f, " {name}={want:?}")?,
+            }
         }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::base::{clean, quote};
 use crate::catalog::connection::{BecomeMethod, Connection};
 
+use super::terminal::Terminal;
 use super::{Failure, Phase};
 
 /// Whom to become, and how.
@@ -38,6 +39,11 @@ impl Elevation {
         }
         Self::Become { method: connection.become_method.unwrap_or(BecomeMethod::Sudo), user: user.to_owned() }
     }
+
+    /// Whether the password is asked for at a terminal only: doas has no other way.
+    pub(crate) fn asks_at_a_terminal(&self) -> bool {
+        matches!(self, Self::Become { method: BecomeMethod::Doas, .. })
+    }
 }
 
 /// A line for a login shell, and what to expect of it.
@@ -51,6 +57,8 @@ pub(crate) struct Command {
     pub(crate) prompt: Option<String>,
     /// What to answer the prompt with, once.
     pub(crate) password: Option<Zeroizing<String>>,
+    /// The terminal that it needs, if it does.
+    pub(crate) terminal: Option<Terminal>,
     elevation: Elevation,
 }
 
@@ -59,29 +67,32 @@ pub(crate) struct Command {
 pub(crate) struct Refusal {
     /// What to tell.
     pub(crate) failure: Failure,
-    /// What a password has to do with it.
-    pub(crate) password: Password,
+    /// What would make a difference.
+    pub(crate) lack: Lack,
 }
 
-/// What a password has to do with a refusal.
+/// What a refusal is due to, as far as something can be done about it from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Password {
-    /// Nothing.
-    Unrelated,
-    /// One is wanted.
-    Wanted,
-    /// The one given is wrong.
-    Wrong,
+pub(crate) enum Lack {
+    /// Something else.
+    Other,
+    /// A password is wanted.
+    Password,
+    /// Another password is: the one given is wrong.
+    RightPassword,
+    /// A terminal is wanted.
+    Terminal,
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, password: Password::Unrelated }
+        Self { failure, lack: Lack::Other }
     }
 }
 
 impl Command {
-    /// The line that runs `program`; with a password, `sudo` and `su` may ask for one.
+    /// The line that runs `program`; with a password, whoever makes another user of us may ask for one. With `terminal`, the
+    /// number of bytes that the program's input has, it is a line to be run at a terminal.
     ///
     /// # Errors
     /// A NUL in the program or the user, which no command line can hold.
@@ -89,13 +100,18 @@ impl Command {
         program: &str,
         elevation: &Elevation,
         password: Option<Zeroizing<String>>,
+        terminal: Option<usize>,
     ) -> Result<Self, String> {
         let nonce = nonce();
         if program.contains('\0') {
             return Err("a program cannot contain a NUL byte".to_owned());
         }
-        let text = for_any_shell(&format!("echo snowmelt-began-\"\"{nonce} >&2; {program}"));
-        let text = quote::always(&text);
+        let terminal = terminal.map(|length| Terminal::new(&nonce, length));
+        let text = match &terminal {
+            Some(terminal) => terminal.wrap(&format!("echo snowmelt-began-\"\"{nonce}"), program),
+            None => format!("echo snowmelt-began-\"\"{nonce} >&2; {program}"),
+        };
+        let text = quote::always(&for_any_shell(&text));
         let mut prompt = None;
         // In the language whose refusals are understood below.
         let line = match elevation {
@@ -113,11 +129,23 @@ impl Command {
                         prompt = Some("Password: ".to_owned());
                         format!("exec env LC_ALL=C su -s /bin/sh -c {text} {user}")
                     }
-                    (BecomeMethod::Doas, _) => format!("exec env LC_ALL=C doas -n -u {user} sh -c {text}"),
+                    (BecomeMethod::Doas, None) => format!("exec env LC_ALL=C doas -n -u {user} -- sh -c {text}"),
+                    (BecomeMethod::Doas, Some(_)) => {
+                        // `doas (us@host) password: `, or what the host's PAM says instead.
+                        prompt = Some("assword: ".to_owned());
+                        format!("exec env LC_ALL=C doas -u {user} -- sh -c {text}")
+                    }
                 }
             }
         };
-        Ok(Self { line, mark: format!("snowmelt-began-{nonce}"), prompt, password, elevation: elevation.clone() })
+        Ok(Self {
+            line,
+            mark: format!("snowmelt-began-{nonce}"),
+            prompt,
+            password,
+            terminal,
+            elevation: elevation.clone(),
+        })
     }
 
     /// Why the program did not start, when its mark never came: `status` is how the login shell, or what it ran, ended.
@@ -129,32 +157,33 @@ impl Command {
         let shown = clean::lines(said.trim());
         let shown = clean::shorten(&shown, 400).replace('\n', "; ");
         let said_it = if shown.is_empty() { "and said nothing".to_owned() } else { format!("and said: {shown}") };
-        match &self.elevation {
-            Elevation::Stay => {
+        let (method, user) = match &self.elevation {
+            Elevation::Become { method, user } if !is_of_the_login_shell(&said) => (*method, user),
+            _ => {
                 let hint = match status {
-                    "exit status 127" => "the host must have a `sh` that the account's login shell finds",
+                    "exit status 127" => {
+                        "the host must have a `sh` that the account's login shell finds: look at its PATH"
+                    }
                     _ => {
-                        "look at the account's login shell and at ForceCommand in sshd_config: they must run what they are given"
+                        "look at the account's login shell and at ForceCommand and ChrootDirectory in sshd_config: they must run what they are given"
                     }
                 };
                 let message = format!("the login shell ended with {status} before the program began, {said_it}");
-                Failure::new(Phase::Execute, message).hint(hint).into()
+                return Failure::new(Phase::Execute, message).hint(hint).into();
             }
-            Elevation::Become { method, user } => {
-                let tool = tool(*method);
-                let failure =
-                    Failure::new(Phase::Become, format!("{tool} did not make us {user} ({status}), {said_it}"));
-                let has = |text: &str| said.contains(text);
-                let password = if has("incorrect password") || has("Authentication failure") {
-                    Password::Wrong
-                } else if has("password is required") || has("password is needed") || has("terminal is required") {
-                    Password::Wanted
-                } else {
-                    Password::Unrelated
-                };
-                Refusal { failure: failure.hint(advice(*method, user, &said)), password }
-            }
-        }
+        };
+        let failure =
+            Failure::new(Phase::Become, format!("{} did not make us {user} ({status}), {said_it}", tool(method)));
+        let lack = if is_wrong(&said) {
+            Lack::RightPassword
+        } else if wants_terminal(&said) {
+            Lack::Terminal
+        } else if wants_password(&said) {
+            Lack::Password
+        } else {
+            Lack::Other
+        };
+        Refusal { failure: failure.hint(advice(method, user, &said)), lack }
     }
 
     /// A prompt came, and there is no answer to it.
@@ -163,17 +192,42 @@ impl Command {
             Elevation::Become { method, user } => (tool(*method), user.as_str()),
             Elevation::Stay => ("sh", "somebody else"),
         };
-        let (what, password) = match self.password {
-            Some(_) => ("does not take the password", Password::Wrong),
-            None => ("wants a password", Password::Wanted),
+        let (what, lack) = match self.password {
+            Some(_) => ("does not take the password", Lack::RightPassword),
+            None => ("wants a password", Lack::Password),
         };
         let failure = Failure::new(Phase::Become, format!("{method} {what} to make us {user}"));
-        let hint = match password {
-            Password::Wrong => "nothing is tried with it again, lest the account be locked on every host: run it again",
+        let hint = match lack {
+            Lack::RightPassword => AGAIN,
             _ => "run it at a terminal, where it can be asked for, or allow it without a password",
         };
-        Refusal { failure: failure.hint(hint), password }
+        Refusal { failure: failure.hint(hint), lack }
     }
+}
+
+/// What to do after a wrong password.
+const AGAIN: &str = "nothing is tried with it again, lest the account be locked on every host: run it again";
+
+/// Whether sudo, su or doas says that a password was wrong.
+fn is_wrong(said: &str) -> bool {
+    ["incorrect password", "Authentication failure", "Authentication failed"].iter().any(|text| said.contains(text))
+}
+
+/// Whether sudo, su or doas says that it works at a terminal only.
+fn wants_terminal(said: &str) -> bool {
+    ["must have a tty", "a tty is required", "must be run from a terminal"].iter().any(|text| said.contains(text))
+}
+
+/// Whether sudo, su or doas says that it does nothing without a password.
+fn wants_password(said: &str) -> bool {
+    let texts = [
+        "password is required",
+        "password is needed",
+        "terminal is required",
+        "Authorization required",
+        "Authentication required",
+    ];
+    texts.iter().any(|text| said.contains(text))
 }
 
 /// The name of the program that makes somebody else of us.
@@ -185,12 +239,24 @@ fn tool(method: BecomeMethod) -> &'static str {
     }
 }
 
+/// Whether it was the login shell, or who started it, that spoke, before it came to sudo and the like: a restricted shell, one
+/// that is not there, one that does not find the base tools, `nologin`.
+fn is_of_the_login_shell(said: &str) -> bool {
+    said.lines().map(str::to_lowercase).any(|line| {
+        let is_of_env = ["env: not found", "env: command not found", "unknown command: env"];
+        is_of_env.iter().any(|part| line.contains(part))
+            || line.ends_with(": restricted")
+            || line.contains("currently not available")
+            || (line.starts_with('/') && line.ends_with(": no such file or directory"))
+    })
+}
+
 /// What to do, from what the tool said. It speaks the host's language, so an unknown message gets the general answer.
 fn advice(method: BecomeMethod, user: &str, said: &str) -> String {
     let tool = tool(method);
     let has = |text: &str| said.contains(text);
-    if has("incorrect password") || has("Authentication failure") {
-        return "nothing is tried with it again, lest the account be locked on every host: run it again".to_owned();
+    if is_wrong(said) {
+        return AGAIN.to_owned();
     }
     if has("not enabled") {
         return format!("{tool} has no configuration that lets the login user become {user}");
@@ -198,12 +264,21 @@ fn advice(method: BecomeMethod, user: &str, said: &str) -> String {
     if has("not found") || has("No such file") {
         return format!("install {tool} on the host, or set become_method, or log in as {user} with become: false");
     }
-    if has("must have a tty") {
-        return "sudoers has requiretty: add `Defaults:LOGIN !requiretty` for the login user".to_owned();
+    if wants_terminal(said) {
+        return match method {
+            BecomeMethod::Sudo => {
+                "sudoers has requiretty: add `Defaults:LOGIN !requiretty` for the login user".to_owned()
+            }
+            _ => format!("{tool} works at a terminal only: use another become_method, or log in as {user}"),
+        };
     }
-    if has("password is required") || has("terminal is required") || has("Authorization required") {
+    if wants_password(said) {
+        let rule = match method {
+            BecomeMethod::Doas => format!("doas.conf: `permit nopass LOGIN as {user}`"),
+            _ => format!("sudoers: `LOGIN ALL=({user}) NOPASSWD: ALL`"),
+        };
         return format!(
-            "run it at a terminal, where the password can be asked for, or allow it without a password (sudoers: `LOGIN ALL=({user}) NOPASSWD: ALL`)"
+            "run it at a terminal, where the password can be asked for, or allow it without a password ({rule})"
         );
     }
     if has("not allowed") || has("not in the sudoers") || has("not permitted") {
@@ -262,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_line_is_plain_where_it_can_be() {
-        let command = Command::new("cat \"$HOME/x\"", &Elevation::Stay, None).unwrap();
+        let command = Command::new("cat \"$HOME/x\"", &Elevation::Stay, None, None).unwrap();
         assert!(command.line.starts_with("exec sh -c 'echo snowmelt-began-\"\""), "{}", command.line);
         assert!(command.line.ends_with("; cat \"$HOME/x\"'"), "{}", command.line);
         assert!(!command.line.contains(&command.mark), "sudo repeats the line when it refuses");
@@ -270,7 +345,7 @@ mod tests {
 
     #[test]
     fn nothing_that_a_login_shell_reads_differently_remains() {
-        let command = Command::new("printf '%s\\n' \"a!b\"\nexit 3 # ü", &sudo(), None).unwrap();
+        let command = Command::new("printf '%s\\n' \"a!b\"\nexit 3 # ü", &sudo(), None, None).unwrap();
         let inner = command
             .line
             .strip_prefix("exec env LC_ALL=C sudo -n -u 'root' -- sh -c '")
@@ -291,16 +366,16 @@ mod tests {
 
     #[test]
     fn what_no_command_line_can_hold_is_refused() {
-        assert!(Command::new("a\0b", &Elevation::Stay, None).is_err());
+        assert!(Command::new("a\0b", &Elevation::Stay, None, None).is_err());
         for user in ["", "-x", "a b", "a'b", "a\nb", "ü"] {
             let elevation = Elevation::Become { method: BecomeMethod::Su, user: user.to_owned() };
-            assert!(Command::new("true", &elevation, None).is_err(), "{user:?}");
+            assert!(Command::new("true", &elevation, None, None).is_err(), "{user:?}");
         }
     }
 
     #[test]
     fn a_refusal_says_what_to_do() {
-        let command = Command::new("true", &sudo(), None).unwrap();
+        let command = Command::new("true", &sudo(), None, None).unwrap();
         for (said, hint) in [
             ("sudo: a password is required", "NOPASSWD"),
             ("bash: exec: sudo: not found", "install sudo"),
@@ -327,7 +402,7 @@ mod tests {
         );
         let mut tried = 0;
         for (program, printed) in [plain, encoded] {
-            let command = Command::new(program, &Elevation::Stay, None).unwrap();
+            let command = Command::new(program, &Elevation::Stay, None, None).unwrap();
             for shell in ["sh", "bash", "dash", "zsh", "fish", "tcsh", "csh", "ksh", "mksh"] {
                 let mut run = std::process::Command::new(shell);
                 let Ok(out) = run.current_dir("/").arg("-c").arg(&command.line).output() else { continue };
@@ -345,7 +420,7 @@ mod tests {
         #[test]
         fn a_real_shell_runs_what_was_meant(text in "[^\0]{0,40}") {
             let program = format!("printf %s {}; exit 7", quote::sh(&text));
-            let command = Command::new(&program, &Elevation::Stay, None).unwrap();
+            let command = Command::new(&program, &Elevation::Stay, None, None).unwrap();
             let out = std::process::Command::new("sh").arg("-c").arg(&command.line).output().unwrap();
             prop_assert_eq!(String::from_utf8_lossy(&out.stdout), text);
             prop_assert_eq!(String::from_utf8_lossy(&out.stderr), format!("{}\n", command.mark));

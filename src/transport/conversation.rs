@@ -301,7 +301,7 @@ mod tests {
     }
 
     fn run(limit: usize, events: impl Fn(&Command) -> Vec<Event>) -> Result<Answer, Failure> {
-        let command = Command::new("true", &Elevation::Stay, None).unwrap();
+        let command = Command::new("true", &Elevation::Stay, None, None).unwrap();
         let script = Script(events(&command));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(hold(&command, exec(limit), script, Deaf)).map_err(|refusal| refusal.failure)

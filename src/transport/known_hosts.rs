@@ -18,7 +18,7 @@ use hmac::{Hmac, KeyInit, Mac};
 
 use crate::base::clean;
 
-pub(crate) use writing::{append, forget};
+pub(crate) use writing::{append, forget, replace};
 
 /// One line that says something about hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,15 @@ impl KnownHosts {
         }
     }
 
+    /// Adds those of the lines that say something about `name`.
+    pub(crate) fn parse_about(&mut self, bytes: &[u8], file: &Path, name: &str) {
+        let before = self.entries.len();
+        self.parse(bytes, file);
+        let name = name.to_ascii_lowercase();
+        let added = self.entries.split_off(before);
+        self.entries.extend(added.into_iter().filter(|entry| entry.hosts.contain(&name)));
+    }
+
     /// What is known of `name` (as [`name`] writes it) showing the plain key `blob`.
     pub(crate) fn judge(&self, name: &str, blob: &[u8]) -> Verdict {
         if let Some(verdict) = self.revoked(name, &[blob]) {
@@ -176,6 +185,30 @@ impl KnownHosts {
     /// Where the keys stand that `name` is known by.
     pub(crate) fn places(&self, name: &str) -> impl Iterator<Item = &Place> {
         self.about(name, Marker::Plain).map(|entry| &entry.place)
+    }
+
+    /// The keys that `name` is known by, when it is known by lines of its own; `None` when something else is said of it as well:
+    /// a pattern or a list of names, an authority, a revoked key.
+    pub(crate) fn simply_known(&self, name: &str) -> Option<Vec<&[u8]>> {
+        let name = name.to_ascii_lowercase();
+        let about = self.entries.iter().filter(|entry| entry.hosts.contain(&name));
+        about
+            .map(|entry| {
+                let is_one = match &entry.hosts {
+                    Hosts::Hashed { .. } => true,
+                    Hosts::Patterns(patterns) => patterns.as_slice() == [(false, name.clone())],
+                };
+                let key = entry.key.as_ref().filter(|_| is_one && entry.marker == Marker::Plain);
+                key.map(|key| key.blob.as_slice())
+            })
+            .collect()
+    }
+
+    /// Whether any other name than this is known by one of these keys.
+    pub(crate) fn others_have(&self, name: &str, blobs: &[Vec<u8>]) -> bool {
+        let name = name.to_ascii_lowercase();
+        let others = self.entries.iter().filter(|entry| !entry.hosts.contain(&name));
+        others.filter_map(|entry| entry.key.as_ref()).any(|key| blobs.contains(&key.blob))
     }
 
     fn about(&self, name: &str, marker: Marker) -> impl Iterator<Item = &Entry> {

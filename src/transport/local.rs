@@ -16,6 +16,12 @@ use super::{Answer, End, Exec, Failure, Phase};
 
 /// Runs one command.
 pub(crate) async fn run(command: &Command, exec: Exec<'_>) -> Result<Answer, Refusal> {
+    if command.terminal.is_some() {
+        let failure =
+            Failure::new(Phase::Become, "another user is become at a terminal only, and there is none to give");
+        let hint = "allow it without a password, or without a terminal; or run snowmelt as that user";
+        return Err(failure.hint(hint).into());
+    }
     let spawned = tokio::process::Command::new("sh")
         .arg("-c")
         .arg(&command.line)

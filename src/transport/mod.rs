@@ -15,17 +15,18 @@ mod known_hosts;
 mod local;
 mod passwords;
 mod ssh;
+mod terminal;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use self::command::{Command, Elevation, Password, Refusal};
+use self::command::{Command, Elevation, Lack, Refusal};
 use crate::base::clean;
 use crate::catalog::connection::{Connection, TransportKind};
 
@@ -140,7 +141,15 @@ impl Transports {
             }
         };
         let elevation = Elevation::of(connection, &user);
-        Ok(Session { shared: self.shared.clone(), name: endpoint.name.clone(), user, kind, elevation, channels: 0 })
+        Ok(Session {
+            shared: self.shared.clone(),
+            name: endpoint.name.clone(),
+            user,
+            kind,
+            elevation,
+            at_terminal: false,
+            channels: 0,
+        })
     }
 }
 
@@ -225,6 +234,8 @@ pub struct Session {
     user: String,
     kind: Kind,
     elevation: Elevation,
+    /// Whether another user is become at a terminal only, as far as is known.
+    at_terminal: bool,
     channels: usize,
 }
 
@@ -298,7 +309,7 @@ impl Session {
             Ok(answer) => return Ok(answer),
             Err(refusal) => refusal,
         };
-        let (Some(key), Password::Wanted) = (key, refusal.password) else { return Err(refusal.failure.on(&self.name)) };
+        let (Some(key), Lack::Password) = (key, refusal.lack) else { return Err(refusal.failure.on(&self.name)) };
         match self.password(&key).await {
             Ok(Some(password)) => {
                 self.attempt(exec, Some(password)).await.map_err(|refusal| refusal.failure.on(&self.name))
@@ -333,7 +344,7 @@ impl Session {
                 Err(Failure::new(Phase::Become, format!("trying the password came to nothing: {:?}", answer.end)))
             }
             Err(refusal) => {
-                if refusal.password == Password::Wrong {
+                if refusal.lack == Lack::RightPassword {
                     proof.wrong(&self.name);
                 }
                 Err(refusal.failure)
@@ -341,14 +352,48 @@ impl Session {
         }
     }
 
-    async fn attempt(&mut self, exec: Exec<'_>, password: Option<Zeroizing<String>>) -> Result<Answer, Refusal> {
-        let command = Command::new(exec.program, &self.elevation, password)
+    /// One attempt; at a terminal once the host has said that it must be.
+    async fn attempt(&mut self, mut exec: Exec<'_>, password: Option<Zeroizing<String>>) -> Result<Answer, Refusal> {
+        let asks_there = password.is_some() && self.elevation.asks_at_a_terminal();
+        if !(self.at_terminal || asks_there) {
+            let first = Exec {
+                on_output: exec.on_output.as_deref_mut().map(|see| see as _),
+                input: exec.input.clone(),
+                ..exec
+            };
+            match self.attempt_so(first, password.clone(), false).await {
+                Err(refusal) if refusal.lack == Lack::Terminal => self.at_terminal = true,
+                outcome => return outcome,
+            }
+        }
+        self.attempt_so(exec, password, true).await
+    }
+
+    async fn attempt_so(
+        &mut self,
+        exec: Exec<'_>,
+        password: Option<Zeroizing<String>>,
+        at_terminal: bool,
+    ) -> Result<Answer, Refusal> {
+        let terminal = at_terminal.then_some(exec.input.len());
+        let command = Command::new(exec.program, &self.elevation, password, terminal)
             .map_err(|message| Failure::new(Phase::Execute, format!("{}: {message}", self.name)))?;
         self.channels += 1;
-        match &mut self.kind {
+        let (sent, began) = (exec.input.len(), Instant::now());
+        let outcome = match &mut self.kind {
             Kind::Local => local::run(&command, exec).await,
             Kind::Ssh(link) => link.run(&command, exec).await,
+        };
+        let (name, number, took) = (&self.name, self.channels, began.elapsed().as_millis());
+        match &outcome {
+            Ok(answer) => {
+                let (came, end) = (answer.stdout.len(), &answer.end);
+                tracing::debug!("{name}: exchange {number}: {sent} bytes went, {came} came, {end:?} after {took} ms");
+                tracing::trace!("{name}: its errors: {}", clean::lines(&clean::utf8(&answer.stderr)));
+            }
+            Err(refusal) => tracing::debug!("{name}: exchange {number} was not begun: {}", refusal.failure),
         }
+        outcome
     }
 
     /// Who logged in; nobody where it is this machine.

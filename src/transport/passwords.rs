@@ -35,10 +35,11 @@ enum State {
 /// What a password is for, in words; `None` when none could help.
 pub(crate) fn key(elevation: &Elevation, login: &str) -> Option<String> {
     match elevation {
-        // sudo asks for one's own password, su for the other's.
+        // sudo and doas ask for one's own password, su for the other's.
         Elevation::Become { method: BecomeMethod::Sudo, .. } => Some(format!("sudo password of {login}")),
         Elevation::Become { method: BecomeMethod::Su, user } => Some(format!("password of {user}")),
-        Elevation::Become { method: BecomeMethod::Doas, .. } | Elevation::Stay => None,
+        Elevation::Become { method: BecomeMethod::Doas, .. } => Some(format!("doas password of {login}")),
+        Elevation::Stay => None,
     }
 }
 

@@ -51,7 +51,7 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?;
     let catalog = conversation.catalog().await?;
     let mut read = conversation.read(&catalog).await?;
-    let notes = results::notes(&settings, &catalog, &read.observations);
+    let mut notes = results::notes(&settings, &catalog, &read.observations);
     let mut progress = Progress::new(&read);
     let mut outcome = HostOutcome::Judged;
     let selection = selection(&settings, &host.name, &read);
@@ -66,6 +66,11 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
             progress.before = results::of(&read, Verb::Apply);
         }
         events.host_phase(&host.name, "act");
+        let (pass, bytes) = (pass + 1, act.payload.len());
+        tracing::debug!("{}: act, pass {pass}: {} steps in {bytes} bytes", host.name, act.steps.len());
+        for (number, step) in act.steps.iter().enumerate() {
+            tracing::debug!("{}: step {number}: {}", host.name, step.title);
+        }
         match conversation.act(&act, &catalog).await {
             // It was not begun: what was due is still due, and what earlier passes did is still so.
             Ok(Acted::NotBegun(stop)) => {
@@ -74,6 +79,12 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
             }
             Ok(Acted::Begun { told, read: after }) => {
                 progress.take(&act, &told, &read, &after);
+                let boots = (&read.observations.host.boot, &after.observations.host.boot);
+                if let (Some(before), Some(now)) = boots
+                    && before != now
+                {
+                    notes.push("the host was restarted during this run".to_owned());
+                }
                 read = *after;
                 if progress.has_failed() || act.steps.is_empty() {
                     break;
@@ -125,7 +136,7 @@ fn stopped(stop: Stop) -> HostOutcome {
 fn may_act(settings: &Settings, read: &Read) -> Result<(), Stop> {
     let memory = match &read.observations.memory {
         Ok(memory) => memory,
-        Err(why) => return Err(failed("act", why.clone(), Some("apply as the user who applied before, or as root"))),
+        Err(why) => return Err(failed("act", why.clone(), None)),
     };
     let Some(commit) = memory.commit.as_deref().filter(|_| !settings.older) else { return Ok(()) };
     let message = match results::relation(settings, commit) {

@@ -131,6 +131,15 @@ impl<'a> Conversation<'a> {
                 content.is_some_and(|content| !content.sensitive || content.taint().is_some())
             })
             .collect();
+        // Where no line could be shown, a private key need not travel.
+        let is_hidden = |index: usize| {
+            let taint = read.catalog.resources[index].content().and_then(|content| content.taint());
+            taint.is_some_and(|taint| taint.decoy.is_none())
+        };
+        let (hidden, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(index, _)| is_hidden(*index));
+        for (index, _) in hidden {
+            set_diff(&mut read.judged[index], &judge::hidden());
+        }
         if wanted.is_empty() {
             return Ok(());
         }
@@ -152,15 +161,15 @@ impl<'a> Conversation<'a> {
                 None if !was_tainted => judge::unified(path, &found, content.bytes()),
                 taint => judge::masked(path, &found, content.bytes(), taint, was_tainted),
             };
-            for attribute in read.judged[*index].attributes.iter_mut().filter(|attribute| attribute.name == "content") {
-                attribute.diff = Some(diff.clone());
-            }
+            set_diff(&mut read.judged[*index], &diff);
         }
         Ok(())
     }
 
     /// One exchange that acts on nothing.
     pub(super) async fn ask(&mut self, script: &Script, phase: &str) -> Result<Frames, Stop> {
+        tracing::debug!("{}: {phase}", self.host.name);
+        tracing::trace!("{}: {}", self.host.name, script.text);
         let end = nonce()?;
         let mut frames = Frames::new(&script.nonce);
         let mut take = |bytes: &[u8]| {
@@ -250,4 +259,10 @@ pub(super) fn trouble(phase: &str, message: String, hint: Option<&str>) -> Troub
 /// Mistakes of the project that show only with this host's facts.
 fn undeclared(found: &Diagnostics) -> Stop {
     failed("declare", found.render(), None)
+}
+/// Writes a diff beside what was held of the content.
+fn set_diff(judged: &mut Judged, diff: &str) {
+    for attribute in judged.attributes.iter_mut().filter(|attribute| attribute.name == "content") {
+        attribute.diff = Some(diff.to_owned());
+    }
 }

@@ -64,6 +64,7 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
             notes.push(format!("its clock is {} seconds {}", skew.abs(), if skew > 0 { "ahead" } else { "behind" }));
         }
     }
+    notes.extend(observations.remarks.iter().cloned());
     if !observations.is_whole {
         notes.push("the answer was cut: what came after that is unknown".to_owned());
     }

@@ -3,6 +3,8 @@
 // Each test file is a crate of its own and uses the part it needs.
 #![allow(dead_code, unreachable_pub, reason = "not every test file uses all of it")]
 
+pub mod invariants;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 

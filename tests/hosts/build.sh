@@ -17,9 +17,9 @@ release=${1:-bookworm}
 here=$(cd "$(dirname "$0")" && pwd)
 
 # In the image from the start.
-base=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,nftables,cron,iproute2,procps,ca-certificates,tzdata
+base=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,opendoas,nftables,cron,iproute2,procps,ca-certificates,tzdata
 # In the repository with all they depend on, not installed.
-offered='nginx nginx-light cron chrony systemd-timesyncd busybox'
+offered='nginx nginx-light cron chrony systemd-timesyncd busybox acl attr tcsh fish'
 
 fail() {
     echo "build.sh: $*" >&2

@@ -13,6 +13,19 @@ pub enum Place<'a> {
     Top(&'a str),
     /// A secret by its name.
     Secret(&'a str),
+    /// A file by its path; what is put there stands for its ciphertext.
+    File(&'a str),
+}
+
+impl<'a> Place<'a> {
+    /// The section it is in, if it is in one, and its name there.
+    fn parts(self) -> (Option<&'static str>, &'a str) {
+        match self {
+            Self::Top(name) => (None, name),
+            Self::Secret(name) => (Some("secrets"), name),
+            Self::File(path) => (Some("files"), path),
+        }
+    }
 }
 
 /// The text with this ciphertext at its place, added or replaced.
@@ -22,16 +35,16 @@ pub enum Place<'a> {
 pub fn put(text: &str, place: Place<'_>, armored: &str) -> Result<String, String> {
     let before = read(text)?;
     let unusual = || "it is written in a form that cannot be changed here: write a map a line per key".to_owned();
-    let changed = match place {
-        Place::Top(name) => match before.entry(name) {
+    let changed = match place.parts() {
+        (None, name) => match before.entry(name) {
             Some((key, _)) => replaced(text, key, armored),
             None => Some(format!("{}{}", ended(text), block("", name, armored))),
         },
-        Place::Secret(name) => match before.entry("secrets") {
-            None => Some(format!("{}secrets:\n{}", ended(text), block("  ", name, armored))),
-            Some((section, secrets)) => match secrets.entry(name) {
+        (Some(section), name) => match before.entry(section) {
+            None => Some(format!("{}{section}:\n{}", ended(text), block("  ", name, armored))),
+            Some((section, entries)) => match entries.entry(name) {
                 Some((key, _)) => replaced(text, key, armored),
-                None => added(text, section, secrets, name, armored),
+                None => added(text, section, entries, name, armored),
             },
         },
     };
@@ -56,9 +69,17 @@ fn read(text: &str) -> Result<Node, String> {
     yaml::parse(&Source::new("secrets", text)).map_err(|found| found.render())
 }
 
-fn block(indent: &str, name: &str, armored: &str) -> String {
+/// An entry: a value of one line beside its key, others below it.
+fn block(indent: &str, name: &str, value: &str) -> String {
+    let value = value.trim();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    // What JSON quotes, YAML understands.
+    let name = if name.chars().all(is_plain) { name.to_owned() } else { serde_json::Value::from(name).to_string() };
+    if !value.contains('\n') {
+        return format!("{indent}{name}: \"{value}\"\n");
+    }
     let mut out = format!("{indent}{name}: |\n");
-    for line in armored.trim().lines() {
+    for line in value.lines() {
         out.push_str(&format!("{indent}  {line}\n"));
     }
     out
@@ -79,7 +100,8 @@ fn added(text: &str, section: &Key, secrets: &Node, name: &str, armored: &str) -
         None => {
             let (start, end, _) = extent(text, section)?;
             // Also where it is written as `{}`.
-            return Some(format!("{}secrets:\n{}{}", &text[..start], block("  ", name, armored), &text[end..]));
+            let entry = block("  ", name, armored);
+            return Some(format!("{}{}:\n{entry}{}", &text[..start], section.text, &text[end..]));
         }
     };
     Some(format!("{}{}{}", ended(&text[..at]), block(indent, name, armored), &text[at..]))
@@ -134,9 +156,9 @@ fn text_of(node: &Node) -> String {
 }
 
 fn expected(mut before: Vec<(String, String)>, place: Place<'_>, armored: &str) -> Vec<(String, String)> {
-    let key = match place {
-        Place::Top(name) => name.to_owned(),
-        Place::Secret(name) => format!("secrets/{name}"),
+    let key = match place.parts() {
+        (None, name) => name.to_owned(),
+        (Some(section), name) => format!("{section}/{name}"),
     };
     before.retain(|(known, _)| *known != key);
     before.push((key, armored.trim().to_owned()));
@@ -174,6 +196,21 @@ mod tests {
         let top = put(head, Place::Top("digest_key"), ARMOR).unwrap();
         assert!(top.starts_with(head) && top.contains("\ndigest_key: |\n  -----BEGIN"), "{top}");
         assert_eq!(put(&top, Place::Top("digest_key"), ARMOR), Ok(top));
+    }
+
+    #[test]
+    fn a_file_stands_in_one_line_whatever_its_name() {
+        let head = "recipients: [age1x]\n# ours\nfiles:\n  roles/a/files/x.age: # theirs\n";
+        let path = "roles/a/files/it's: \"x\" # y.age";
+        let text = put(head, Place::File(path), "0123456789ab").unwrap();
+        assert_eq!(text, format!("{head}  \"roles/a/files/it's: \\\"x\\\" # y.age\": \"0123456789ab\"\n"));
+        let text = put(&text, Place::File(path), "ba9876543210").unwrap();
+        let text = put(&text, Place::File("roles/a/files/x.age"), "12e4").unwrap();
+        let files = read(&text).unwrap();
+        let file = |path: &str| files.get("files").and_then(|files| files.get(path)?.as_text().map(str::to_owned));
+        assert_eq!(file(path).as_deref(), Some("ba9876543210"));
+        assert_eq!(file("roles/a/files/x.age").as_deref(), Some("12e4"));
+        assert!(put("files: [x]\n", Place::File(path), "x").is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `secrets/<scope>.yml`: values under encryption, and for whom they are encrypted.
+//! `secrets/<scope>.yml`: values under encryption, and for whom they are encrypted; and which files of roles, encrypted as a
+//! whole, belong to a scope.
 //!
 //! Here such a file is read into a [`Scope`]; [`seal`] knows the encryption, [`vault`] gives out values, [`edit`] changes the
 //! text of a file, [`uses`] tells where a secret is used. Which keys there are on this machine, and who may be asked, is not
@@ -9,6 +10,7 @@ pub mod seal;
 pub mod uses;
 pub mod vault;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -21,10 +23,13 @@ pub use seal::{Identity, Recipient};
 pub use vault::{Keys, NoSecret, Vault};
 
 /// The keys of a file.
-const KEYS: &[&str] = &["recipients", "identity", "digest_key", "secrets"];
+const KEYS: &[&str] = &["recipients", "identity", "digest_key", "secrets", "files"];
 
 /// The folder of the files.
 pub const FOLDER: &str = "secrets";
+
+/// What the name of a file ends in that is encrypted as a whole.
+pub const ENCRYPTED: &str = ".age";
 
 /// The secrets of one file.
 #[derive(Clone, Debug)]
@@ -41,6 +46,17 @@ pub struct Scope {
     pub digest_key: Option<Sealed>,
     /// The values by name.
     pub secrets: IndexMap<String, Sealed>,
+    /// Files of roles that are encrypted as a whole, by their path in the project.
+    pub files: IndexMap<String, Listed>,
+}
+
+/// A file that belongs to a scope.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// What [`seal::stamp`] said when it was encrypted; empty if it was encrypted by other means.
+    pub stamp: String,
+    /// Where it is listed.
+    pub span: Span,
 }
 
 /// A text under encryption.
@@ -77,6 +93,7 @@ pub fn read(name: &str, source: &Arc<Source>, node: &Node, found: &mut Diagnosti
         identity: sealed("identity", found),
         digest_key: sealed("digest_key", found),
         secrets: IndexMap::new(),
+        files: files(node, found),
     };
     for (key, node) in node.get("secrets").filter(|node| !node.is_null()).and_then(Node::entries).unwrap_or_default() {
         if check_name(&key.text, &key.span, found)
@@ -92,6 +109,61 @@ pub fn read(name: &str, source: &Arc<Source>, node: &Node, found: &mut Diagnosti
         );
     }
     Some(scope)
+}
+
+fn files(node: &Node, found: &mut Diagnostics) -> IndexMap<String, Listed> {
+    let mut files = IndexMap::new();
+    let Some(section) = node.get("files").filter(|node| !node.is_null()) else { return files };
+    let Some(entries) = section.entries() else {
+        let message = format!("`files` is a map of paths, not {}", section.describe());
+        found.push(Diagnostic::error(&section.span, message).hint(format!("write `{FILE_FORM}:`, a line each")));
+        return files;
+    };
+    for (key, node) in entries {
+        match role_file(&key.text) {
+            None => found.push(
+                Diagnostic::error(&key.span, format!("`{}` is no encrypted file of a role", key.text))
+                    .hint(format!("write its path in the project: {FILE_FORM}")),
+            ),
+            Some(_) => {
+                let stamp = if node.is_null() { Some("") } else { node.expect_text("what stands for the file", found) };
+                let listed = stamp.map(|stamp| Listed { stamp: stamp.to_owned(), span: key.span.clone() });
+                files.extend(listed.map(|listed| (key.text.clone(), listed)));
+            }
+        }
+    }
+    files
+}
+
+/// That a file is listed once.
+pub fn check_files(scopes: &BTreeMap<String, Scope>, found: &mut Diagnostics) {
+    let mut known: BTreeMap<&str, &Span> = BTreeMap::new();
+    for (path, listed) in scopes.values().flat_map(|scope| &scope.files) {
+        match known.get(path.as_str()) {
+            None => drop(known.insert(path, &listed.span)),
+            Some(first) => found.push(
+                Diagnostic::error(&listed.span, format!("{path} belongs to a second scope"))
+                    .related(first, "it is listed here first")
+                    .hint("keep the one for whose recipients it is encrypted"),
+            ),
+        }
+    }
+}
+
+/// How the path of an encrypted file looks.
+pub const FILE_FORM: &str = "roles/ROLE/files/NAME.age";
+
+/// The role and the path below its `files/` that the path of an encrypted file names.
+pub fn role_file(path: &str) -> Option<(&str, &str)> {
+    let (role, name) = path.strip_prefix("roles/")?.split_once("/files/")?;
+    let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\n', '\0']);
+    let is_named = name.strip_suffix(ENCRYPTED).is_some_and(|stem| !stem.is_empty() && !stem.ends_with('/'));
+    (is_named && !role.contains('/') && is_plain(role) && name.split('/').all(is_plain)).then_some((role, name))
+}
+
+/// Where a file of a role is in the project.
+pub fn file_path(role: &str, name: &str) -> String {
+    format!("roles/{role}/files/{name}")
 }
 
 fn recipients(source: &Arc<Source>, node: &Node, found: &mut Diagnostics) -> Vec<(Recipient, Span)> {

@@ -20,6 +20,9 @@ use crate::base::secret::DigestKey;
 /// What every ciphertext begins with.
 pub const ARMOR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 
+/// What a ciphertext begins with that is not armored.
+const BARE: &str = "age-encryption.org/";
+
 /// The first word of what is encrypted, and the version of its form.
 const MARK: &str = "snowmelt 1";
 
@@ -247,7 +250,7 @@ fn encrypt(encryptor: age::Encryptor, plain: &[u8]) -> Result<String, String> {
 /// # Errors
 /// Why it stays closed.
 pub fn open(name: &str, armored: &str, identities: &[Identity], recipients: &[&Recipient]) -> Result<Opened, Closed> {
-    let plain = decrypt(armored, identities.iter().filter_map(Identity::as_age))?;
+    let plain = decrypt(armored.as_bytes(), By::Key, identities.iter().filter_map(Identity::as_age))?;
     let broken = |why: &str| Closed::Broken(why.to_owned());
     let plain = std::str::from_utf8(&plain).map_err(|_| broken("it holds something that is no text"))?;
     let (head, value) = plain.split_once('\n').ok_or_else(|| broken("it was not written by snowmelt"))?;
@@ -269,7 +272,8 @@ pub fn open(name: &str, armored: &str, identities: &[Identity], recipients: &[&R
 /// [`Closed::NoKey`] for another passphrase.
 pub fn open_identity(armored: &str, passphrase: &str) -> Result<Identity, Closed> {
     let identity = age::scrypt::Identity::new(SecretString::from(passphrase.to_owned()));
-    let plain = decrypt(armored, std::iter::once(&identity as &dyn age::Identity)).map_err(|closed| match closed {
+    let key = std::iter::once(&identity as &dyn age::Identity);
+    let plain = decrypt(armored.as_bytes(), By::Passphrase, key).map_err(|closed| match closed {
         // A wrong passphrase and a damaged stanza look the same.
         Closed::Broken(why) if why == DAMAGED => Closed::NoKey,
         other => other,
@@ -279,10 +283,50 @@ pub fn open_identity(armored: &str, passphrase: &str) -> Result<Identity, Closed
     keys.into_iter().next().ok_or(Closed::NoKey)
 }
 
-const DAMAGED: &str = "it is cut short or damaged";
+/// Why what lost a part, or was changed, cannot be opened.
+pub const DAMAGED: &str = "it is cut short or damaged";
+
+/// Encrypts a whole file for these recipients. Nothing is added to it: `age -d` gives it back.
+///
+/// # Errors
+/// As for [`seal`].
+pub fn seal_file(bytes: &[u8], recipients: &[&Recipient]) -> Result<String, String> {
+    let all = recipients.iter().map(|recipient| recipient.as_age());
+    let encryptor = age::Encryptor::with_recipients(all).map_err(|_| "there is nobody to encrypt for".to_owned())?;
+    encrypt(encryptor, bytes)
+}
+
+/// Decrypts a whole file, armored or not.
+///
+/// # Errors
+/// Why it stays closed.
+pub fn open_file(ciphertext: &[u8], identities: &[Identity]) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    if !is_ciphertext(ciphertext) {
+        return Err(Closed::Broken("it is not encrypted with age".to_owned()));
+    }
+    decrypt(ciphertext, By::Key, identities.iter().filter_map(Identity::as_age))
+}
+
+/// Whether this is, or began as, something that age encrypted.
+pub fn is_ciphertext(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(ARMOR.as_bytes()) || bytes.starts_with(BARE.as_bytes())
+}
+
+/// Stands for a ciphertext and those it was made for, so that a change of either is noticed. It says nothing of the content.
+pub fn stamp(ciphertext: &[u8], recipients: &[&Recipient]) -> String {
+    Digest::of(format!("{} {}", fingerprint(recipients), Digest::of(ciphertext))).short()
+}
+
+/// What a ciphertext is to be opened by.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    Key,
+    Passphrase,
+}
 
 fn decrypt<'a>(
-    armored: &str,
+    ciphertext: &[u8],
+    by: By,
     identities: impl Iterator<Item = &'a dyn age::Identity>,
 ) -> Result<Zeroizing<Vec<u8>>, Closed> {
     let closed = |error: age::DecryptError| match error {
@@ -292,10 +336,13 @@ fn decrypt<'a>(
         }
         _ => Closed::Broken(DAMAGED.to_owned()),
     };
-    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(closed)?;
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(ciphertext)).map_err(closed)?;
+    if by == By::Key && decryptor.is_scrypt() {
+        return Err(Closed::Broken("it is encrypted with a passphrase, not for recipients".to_owned()));
+    }
     let mut reader = decryptor.decrypt(identities).map_err(closed)?;
     // What is read cannot be longer: no copy is left behind by growing.
-    let mut plain = Zeroizing::new(Vec::with_capacity(armored.len()));
+    let mut plain = Zeroizing::new(Vec::with_capacity(ciphertext.len()));
     reader.read_to_end(&mut plain).map_err(|_| Closed::Broken(DAMAGED.to_owned()))?;
     Ok(plain)
 }

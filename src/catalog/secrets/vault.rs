@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use super::seal::{self, Closed, Identity, Opened, Recipient};
-use super::{FOLDER, Scope, Sealed, path};
+use super::{ENCRYPTED, FOLDER, Listed, Scope, Sealed, path};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::nearest;
 use crate::base::redact::Redactor;
-use crate::base::secret::{DigestKey, Secret};
-use crate::base::span::Span;
+use crate::base::secret::{DigestKey, Secret, SecretFile};
+use crate::base::span::{Source, Span};
 
 /// Why a secret is not given out.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,9 @@ pub struct Keys {
     pub ask: Option<Box<Ask>>,
 }
 
+/// The most bytes a file may hold that is secret as a whole: all that is written is searched for them.
+pub const LARGEST_FILE: usize = 64 << 10;
+
 /// The secrets of a project.
 pub struct Vault {
     scopes: BTreeMap<String, Scope>,
@@ -55,6 +58,7 @@ struct State {
     unlocked: HashMap<String, Option<Identity>>,
     digest_keys: HashMap<String, Result<DigestKey, NoSecret>>,
     secrets: HashMap<String, Result<Secret, NoSecret>>,
+    files: HashMap<String, Result<SecretFile, NoSecret>>,
 }
 
 impl Vault {
@@ -87,6 +91,87 @@ impl Vault {
         }
         state.secrets.insert(name.to_owned(), secret.clone());
         secret
+    }
+
+    /// A file that is encrypted as a whole, by its path in the project.
+    ///
+    /// # Errors
+    /// Why it is not given out.
+    pub fn file(&self, path: &str, ciphertext: &[u8]) -> Result<SecretFile, NoSecret> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = state.files.get(path) {
+            return known.clone();
+        }
+        let file = self.find_file(path).and_then(|(scope, listed)| {
+            let bytes = self.open_file(&mut state, scope, listed, path, ciphertext)?;
+            let key = self.digest_key(&mut state, scope)?;
+            let text = std::str::from_utf8(&bytes).unwrap_or_default().to_owned();
+            Ok(SecretFile { bytes: bytes.as_slice().into(), secret: Secret::new(path, text).keyed(key) })
+        });
+        state.files.insert(path.to_owned(), file.clone());
+        file
+    }
+
+    /// Opens a file of a scope, again at each call.
+    ///
+    /// # Errors
+    /// Why it stays closed.
+    pub fn reopen_file(&self, path: &str, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, NoSecret> {
+        let (scope, listed) = self.find_file(path)?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.open_file(&mut state, scope, listed, path, ciphertext)
+    }
+
+    /// The scope that a file belongs to.
+    ///
+    /// # Errors
+    /// None lists it; what to do is said.
+    pub fn find_file(&self, path: &str) -> Result<(&Scope, &Listed), NoSecret> {
+        let mut listed = self.scopes.values().filter_map(|scope| Some((scope, scope.files.get(path)?)));
+        listed.next().ok_or_else(|| {
+            let found = Diagnostic::placeless(format!("{path} belongs to no scope of secrets"));
+            let hint = format!(
+                "`snowmelt secret add {path} --file FILE` encrypts FILE there; what is to reach hosts \
+                                encrypted needs a name that does not end in {ENCRYPTED}"
+            );
+            NoSecret::Wrong(Box::new(found.hint(hint)))
+        })
+    }
+
+    fn open_file(
+        &self,
+        state: &mut State,
+        scope: &Scope,
+        listed: &Listed,
+        path: &str,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, NoSecret> {
+        let wrong = |why: &str| {
+            let place = Span::start_of(&Source::new(path, ""));
+            let found = Diagnostic::error(&place, format!("this cannot be decrypted: {why}"));
+            let again = format!("`snowmelt secret add {path} --replace --file FILE` encrypts it anew");
+            NoSecret::Wrong(Box::new(found.related(&listed.span, "it belongs to this scope").hint(match why {
+                seal::DAMAGED => format!("take it from an earlier commit; or {again}"),
+                _ => again,
+            })))
+        };
+        let attempt = |identities: &[Identity]| match seal::open_file(ciphertext, identities) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Closed::NoKey) => Ok(None),
+            Err(Closed::Broken(why)) => Err(wrong(&why)),
+        };
+        let bytes = self.open_with(state, scope, path, attempt).map_err(|why| match why {
+            // Who added a recipient by hand looks for the mistake at their own key.
+            NoSecret::NoKey(why) if listed.stamp != seal::stamp(ciphertext, &scope.keys()) => {
+                NoSecret::NoKey(format!("{why}; `snowmelt secret rekey {}` is due", scope.name))
+            }
+            other => other,
+        })?;
+        if bytes.len() > LARGEST_FILE {
+            return Err(wrong(&format!("it holds more than {} KiB", LARGEST_FILE >> 10)));
+        }
+        self.redactor.learn_bytes(&bytes);
+        Ok(bytes)
     }
 
     /// Opens one text of a scope, again at each call; `name` is what it was encrypted as.
@@ -148,15 +233,26 @@ impl Vault {
         key
     }
 
-    /// Tries the keys that need no passphrase, then those that do.
     fn open(&self, state: &mut State, scope: &Scope, sealed: &Sealed, name: &str) -> Result<Opened, NoSecret> {
-        let identities = self.identities(state)?;
         let recipients = scope.keys();
         let attempt = |identities: &[Identity]| match seal::open(name, &sealed.armored, identities, &recipients) {
             Ok(opened) => Ok(Some(opened)),
             Err(Closed::NoKey) => Ok(None),
             Err(Closed::Broken(why)) => Err(broken(scope, sealed, &why)),
         };
+        self.open_with(state, scope, name, attempt)
+    }
+
+    /// Tries the keys that need no passphrase, then those that do.
+    fn open_with<T>(
+        &self,
+        state: &mut State,
+        scope: &Scope,
+        name: &str,
+        attempt: impl Fn(&[Identity]) -> Result<Option<T>, NoSecret>,
+    ) -> Result<T, NoSecret> {
+        let identities = self.identities(state)?;
+        let recipients = scope.keys();
         if let Some(opened) = attempt(&identities)? {
             return Ok(opened);
         }

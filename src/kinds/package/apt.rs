@@ -31,6 +31,18 @@ refresh() {
 	touch /var/lib/apt/lists
 }
 
+# finish: what an interrupted transaction left. dpkg does not wait for its lock by itself.
+finish() {
+	tries=0
+	until out=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+		tries=$((tries + 1))
+		case $out in *'locked by another process'*) [ "$tries" -ge 30 ] || { sleep 2; continue; } ;; esac
+		printf '%s\n' "$out"
+		exit 1
+	done
+	printf '%s\n' "$out"
+}
+
 # missing NAME...: those that cannot be installed from the lists.
 missing() {
 	apt-cache policy "$@" 2>/dev/null | awk -v wanted="$*" '
@@ -134,7 +146,7 @@ pub(super) fn shell(plan: &Plan<'_>) -> String {
     let mut text = FUNCTIONS.to_owned();
     let list = |names: &[&str]| quote::words(names);
     if plan.finishes {
-        text.push_str("dpkg --force-confdef --force-confold --configure -a\n");
+        text.push_str("finish\n");
     }
     let install: Vec<&str> = plan.install.iter().map(|item| item.name).collect();
     if !install.is_empty() {

@@ -17,8 +17,8 @@
 //! `no package 'ngnix' in the package lists`. The lists are refreshed once if a name is missing in them or the sources are newer.
 //! Nobody is asked anything; configuration files that were changed by hand are kept (`--force-confdef --force-confold`). A
 //! package is downgraded only if its constraint demands it. **Nothing undeclared is removed**: a transaction that would is refused, and
-//! says what it would remove. What an interrupted transaction left is finished first (`dpkg --configure -a`), and the step says
-//! so. A lock is waited for up to a minute.
+//! says what it would remove. What an interrupted transaction left, also of packages that nobody declared, is noted by every verb
+//! and finished first (`dpkg --configure -a`); the step says so. A lock is waited for up to a minute.
 //!
 //! dnf, yum, zypper, apk and pacman choose the newest version below the upper bound of `version`. yum and dnf hold by their
 //! versionlock plugin, which must be installed; pacman cannot hold.
@@ -192,6 +192,10 @@ impl Kind for Package {
 
     fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
         reading::read(batch, answer)
+    }
+
+    fn remarks(&self, answer: &[u8]) -> Vec<String> {
+        reading::remarks(answer)
     }
 
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
@@ -454,7 +458,23 @@ mod tests {
         let observed = read_one(&half, "apt\0half\tall\thalf-configured\t1.0\tinstall\n\0\0\0");
         let steps = steps_together(&[(&half, &observed)]);
         assert_eq!(steps[0].title, "finish what was interrupted (dpkg --configure -a)");
-        assert!(shell(&steps).contains("--configure -a\n") && !shell(&steps).contains("\ntransaction -o"));
+        assert!(shell(&steps).contains("\nfinish\n") && !shell(&steps).contains("\ntransaction -o"));
+    }
+
+    #[test]
+    fn what_was_interrupted_is_remarked_whoever_is_declared() {
+        let remarks =
+            |left: &str| Package.remarks(format!("apt\0cron\tamd64\tinstalled\t3\tinstall\n\0\0\0{left}").as_bytes());
+        assert_eq!(remarks(""), [""; 0]);
+        assert!(remarks("interrupted\n")[0].contains("(interrupted)"));
+        let many: String = (0..9).map(|number| format!("half-configured p{number}\n")).collect();
+        let remark = remarks(&format!("interrupted\n{many}")).remove(0);
+        assert!(
+            remark.contains("(p0 is half-configured, p1") && remark.contains("p4 is half-configured and 4 more)"),
+            "{remark}"
+        );
+        assert_eq!(Package.remarks(b"dnf\0nginx\tx86_64\t2:1.20.1-14.el9\n\0\0\0"), [""; 0]);
+        assert_eq!(Package.remarks(b""), [""; 0]);
     }
 
     #[test]

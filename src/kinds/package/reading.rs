@@ -20,6 +20,7 @@ if have dpkg-query && [ -s /var/lib/dpkg/status ]; then
 	case $? in 0 | 1) why= ;; *) why=$(dpkg-query -W "$1" 2>&1 >/dev/null) ;; esac
 	printf '\000%s\000\000' "$why"
 	for update in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$update" ] || { echo interrupted && break; }; done
+	sed -n '/^Package: /h;/^Status: .* \(half-configured\|half-installed\|unpacked\)$/{G;s/^.* \([a-z-]*\)\nPackage: /\1 /p;}' /var/lib/dpkg/status
 elif have apk && [ -s /lib/apk/db/installed ]; then
 	printf 'apk\000'
 	grep '^[PV]:' /lib/apk/db/installed
@@ -60,7 +61,8 @@ struct Answer<'a> {
     installed: Vec<&'a str>,
     why: &'a str,
     held: Vec<&'a str>,
-    interrupted: bool,
+    /// What an interrupted transaction left: packages behind their states, or that there is a journal.
+    interrupted: Vec<&'a str>,
 }
 
 /// One installed package.
@@ -75,22 +77,42 @@ struct Installed {
 /// Reads the answer of [`fragment`].
 pub(super) fn read(batch: &[&Resource], answer: &[u8]) -> Vec<Observed> {
     let text = clean::utf8(answer);
-    let mut sections = text.split('\0');
-    let mut section = || sections.next().unwrap_or_default();
-    let answer = Answer {
-        manager: section(),
-        installed: section().lines().collect(),
-        why: section().trim(),
-        held: section().lines().map(str::trim).collect(),
-        interrupted: section().trim() == "interrupted",
-    };
+    let answer = Answer::of(&text);
     if let Some(why) = answer.trouble() {
         return batch.iter().map(|_| Observed::unknown(why.clone())).collect();
     }
     batch.iter().map(|resource| answer.observed(resource)).collect()
 }
 
-impl Answer<'_> {
+/// What there is to say of the package manager itself.
+pub(super) fn remarks(answer: &[u8]) -> Vec<String> {
+    let text = clean::utf8(answer);
+    let left = Answer::of(&text).interrupted;
+    let Some(first) = left.first() else { return Vec::new() };
+    let mut packages: Vec<String> =
+        left.iter().filter_map(|line| line.split_once(' ')).map(|(state, name)| format!("{name} is {state}")).collect();
+    let more = packages.split_off(packages.len().min(5)).len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let what = if packages.is_empty() { (*first).to_owned() } else { packages.join(", ") };
+    vec![format!(
+        "dpkg has not finished what it began ({what}{more}): if nobody else is at it, the next apply that changes packages finishes \
+         it first, or run `dpkg --configure -a`"
+    )]
+}
+
+impl<'a> Answer<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut sections = text.split('\0');
+        let mut section = || sections.next().unwrap_or_default();
+        Self {
+            manager: section(),
+            installed: section().lines().collect(),
+            why: section().trim(),
+            held: section().lines().map(str::trim).collect(),
+            interrupted: section().lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+        }
+    }
+
     /// Why nothing can be told of any package.
     fn trouble(&self) -> Option<String> {
         match self.manager {
@@ -131,7 +153,7 @@ impl Answer<'_> {
                 observed
             }
         };
-        observed.readings.extend([manager, ("interrupted", Reading::Is(self.interrupted.into()))]);
+        observed.readings.extend([manager, ("interrupted", Reading::Is((!self.interrupted.is_empty()).into()))]);
         observed
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
-use super::{BASE64, Marker, Place, entry, hmac_sha1};
+use super::{BASE64, Entry, Marker, Place, entry, hmac_sha1};
 
 /// Writes a host's key down at the end of a file, which is created with its folder when it is missing. The file is locked
 /// against other writers; a last line without its end gets one first.
@@ -34,6 +34,29 @@ pub(crate) fn forget(file: &Path, name: &str) -> Result<Vec<Place>, String> {
     }
 }
 
+/// Has a host be known by these keys and no others (types and blobs): lines with other keys of it go, missing ones are added at
+/// the end. What the file was stays beside it as `.old`.
+///
+/// # Errors
+/// What kept it from being read or written; the file is as it was then.
+pub(crate) fn replace(file: &Path, name: &str, keys: &[(String, Vec<u8>)], hashed: bool) -> Result<(), String> {
+    let lower = name.to_ascii_lowercase();
+    let is_about = |entry: &Entry| entry.marker == Marker::Plain && entry.hosts.contain(&lower);
+    let has = |entry: &Entry, blob: &[u8]| entry.key.as_ref().is_some_and(|key| key.blob == blob);
+    let goes = |entry: &Entry| is_about(entry) && !keys.iter().any(|(_, blob)| has(entry, blob));
+    let more = |kept: &[Entry]| {
+        let mut more = String::new();
+        for (kind, blob) in keys {
+            if !kept.iter().any(|entry| is_about(entry) && has(entry, blob)) {
+                let name = if hashed { hash(name).map_err(std::io::Error::other)? } else { name.to_owned() };
+                more.push_str(&format!("{name} {kind} {}\n", BASE64.encode(blob)));
+            }
+        }
+        Ok(more)
+    };
+    rewrite(file, goes, more).map(drop).map_err(|error| format!("{} cannot be changed: {error}", file.display()))
+}
+
 fn write_line(file: &Path, line: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent().filter(|folder| !folder.exists()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -55,23 +78,41 @@ fn write_line(file: &Path, line: &str) -> std::io::Result<()> {
 }
 
 fn remove_lines(file: &Path, name: &str) -> std::io::Result<Vec<Place>> {
+    rewrite(file, |entry| entry.marker == Marker::Plain && entry.hosts.contain(name), |_| Ok(String::new()))
+}
+
+/// Writes a file without the lines that go, and with more of them at its end, given those that stay. Returns where those stood
+/// that went; a file of which nothing goes and to which nothing comes is not touched.
+fn rewrite(
+    file: &Path,
+    goes: impl Fn(&Entry) -> bool,
+    more: impl FnOnce(&[Entry]) -> std::io::Result<String>,
+) -> std::io::Result<Vec<Place>> {
     // A link is followed, so that what it points to is changed and the link stays.
     let file = std::fs::canonicalize(file)?;
     let mut open = locked(&file, std::fs::OpenOptions::new().read(true).write(true))?;
     let mut bytes = Vec::new();
     open.read_to_end(&mut bytes)?;
     let mut kept = Vec::with_capacity(bytes.len());
-    let mut removed = Vec::new();
+    let (mut removed, mut stay) = (Vec::new(), Vec::new());
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let place = Place { file: file.clone(), line: index + 1 };
         match std::str::from_utf8(line).ok().and_then(|line| entry(line.trim_end_matches('\n'), place)) {
-            Some(entry) if entry.marker == Marker::Plain && entry.hosts.contain(name) => removed.push(entry.place),
-            _ => kept.extend_from_slice(line),
+            Some(entry) if goes(&entry) => removed.push(entry.place),
+            found => {
+                stay.extend(found);
+                kept.extend_from_slice(line);
+            }
         }
     }
-    if removed.is_empty() {
+    let more = more(&stay)?;
+    if removed.is_empty() && more.is_empty() {
         return Ok(removed);
     }
+    if !more.is_empty() && !kept.is_empty() && !kept.ends_with(b"\n") {
+        kept.push(b'\n');
+    }
+    kept.extend_from_slice(more.as_bytes());
     let folder = file.parent().unwrap_or(Path::new("/"));
     let mode = std::fs::Permissions::from_mode(open.metadata()?.mode() & 0o7777);
     let old = old_name(&file);

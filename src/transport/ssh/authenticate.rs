@@ -22,6 +22,9 @@ use crate::transport::{Failure, Phase, Shared};
 /// sshd hangs up after six refusals by default; one is kept back.
 const MOST_TRIES: usize = 5;
 
+/// How many things a host may want of us one after the other.
+const MOST_STEPS: usize = 6;
+
 /// How many rounds of questions a host may ask.
 const MOST_ROUNDS: usize = 10;
 
@@ -45,10 +48,18 @@ pub(crate) async fn log_in(
         tried: Vec::new(),
         notes: Vec::new(),
         offered: None,
+        taken: Vec::new(),
         rsa: None,
     };
-    if login.by_key().await? || login.by_questions().await? {
-        return Ok(());
+    // A host may want several things of us, in an order of its own: each that it takes is a step.
+    for _ in 0..MOST_STEPS {
+        let steps = login.taken.len();
+        if login.by_key().await? || login.by_questions().await? {
+            return Ok(());
+        }
+        if login.taken.len() == steps {
+            break;
+        }
     }
     Err(login.refused())
 }
@@ -65,6 +76,8 @@ struct Login<'a> {
     notes: Vec<String>,
     /// The methods it would take.
     offered: Option<MethodSet>,
+    /// What it has taken, and wants more.
+    taken: Vec<String>,
     /// How RSA keys may sign for it, once asked; the inner `None` is not at all.
     rsa: Option<Option<HashAlg>>,
 }
@@ -86,9 +99,16 @@ enum Candidate {
 impl Login<'_> {
     /// Tries keys; whether one was taken.
     async fn by_key(&mut self) -> Result<bool, Failure> {
+        if !self.takes(&MethodKind::PublicKey) {
+            return Ok(false);
+        }
         let mut agent = self.agent().await;
         for (label, candidate) in self.candidates(agent.as_ref()) {
-            if self.tried.len() == MOST_TRIES {
+            // A key counts for one step. What was refused may only have come too early.
+            if self.taken.contains(&label) {
+                continue;
+            }
+            if self.tried.len() >= MOST_TRIES {
                 self.notes
                     .push(format!("no more than {MOST_TRIES} keys are tried: name the right one in identity_file"));
                 break;
@@ -107,11 +127,11 @@ impl Login<'_> {
             if taken {
                 return Ok(true);
             }
-            if self.offered.as_ref().is_some_and(|offered| !offered.contains(&MethodKind::PublicKey)) {
+            if !self.takes(&MethodKind::PublicKey) {
                 break;
             }
         }
-        if self.tried.is_empty() {
+        if self.offered.is_none() {
             // Only to learn what the host would take.
             let user = self.settings.user.clone();
             let asked =
@@ -119,6 +139,11 @@ impl Login<'_> {
             return self.result(None, asked.map(|result| result.map_err(|error| error.to_string())));
         }
         Ok(false)
+    }
+
+    /// Whether the host would take this, as far as it has said.
+    fn takes(&self, method: &MethodKind) -> bool {
+        self.offered.as_ref().is_none_or(|offered| offered.contains(method))
     }
 
     async fn agent(&mut self) -> Option<Agent> {
@@ -266,15 +291,21 @@ impl Login<'_> {
 
     /// Answers the host's questions, or gives a password, when there is somebody to ask; whether that was enough.
     async fn by_questions(&mut self) -> Result<bool, Failure> {
-        let takes = |login: &Self, method| login.offered.as_ref().is_some_and(|offered| offered.contains(&method));
-        let (questions, password) = (takes(self, MethodKind::KeyboardInteractive), takes(self, MethodKind::Password));
-        if self.shared.options.ask.is_none() || !(questions || password) {
+        let (questions, password) = (self.takes(&MethodKind::KeyboardInteractive), self.takes(&MethodKind::Password));
+        if !(questions || password) {
+            return Ok(false);
+        }
+        if self.shared.options.ask.is_none() {
+            self.notes.push("there is no terminal to ask for a password at".to_owned());
             return Ok(false);
         }
         let proof = self.shared.passwords.prove(self.shared, &self.password_key(), self.at).await;
         let given = match proof.password() {
             Ok(Some(given)) => given,
-            Ok(None) => return Ok(false),
+            Ok(None) => {
+                self.notes.push("no password was given".to_owned());
+                return Ok(false);
+            }
             Err(why) => {
                 self.notes.push(why);
                 return Ok(false);
@@ -282,9 +313,10 @@ impl Login<'_> {
         };
         // Whoever tries it first holds up everybody else; once it is proven nobody is.
         let mut trying = (!proof.is_proven()).then_some(proof);
+        let steps = self.taken.len();
         let taken = if questions { self.answer(&given).await? } else { self.give(&given).await? };
         match &mut trying {
-            Some(proof) if taken => proof.proven(),
+            Some(proof) if taken || self.taken.len() > steps => proof.proven(),
             Some(proof) => proof.wrong(self.at),
             None => {}
         }
@@ -375,14 +407,21 @@ impl Login<'_> {
         outcome: Result<Result<AuthResult, String>, tokio::time::error::Elapsed>,
     ) -> Result<bool, Failure> {
         match outcome {
-            Ok(Ok(AuthResult::Success)) => Ok(true),
+            Ok(Ok(AuthResult::Success)) => {
+                tracing::debug!("{}: it took {}", self.at, label.unwrap_or("us without a proof"));
+                Ok(true)
+            }
             Ok(Ok(AuthResult::Failure { remaining_methods, partial_success })) => {
+                let what = label.unwrap_or("a login without a proof");
+                let how = if partial_success { "took, and wants more than" } else { "refused" };
+                let would: Vec<String> = remaining_methods.iter().map(String::from).collect();
+                tracing::debug!("{}: it {how} {what}; it would take {}", self.at, would.join(", "));
                 if self.handle.is_closed() {
                     return Err(self.broken("it hung up"));
                 }
                 let label = label.map(str::to_owned);
                 if partial_success {
-                    self.notes.extend(label.map(|label| format!("{label} was taken, but the host wants more")));
+                    self.taken.extend(label);
                 } else {
                     self.tried.extend(label);
                 }
@@ -418,12 +457,21 @@ impl Login<'_> {
     /// Nothing was taken.
     fn refused(&self) -> Failure {
         let user = clean::line(&self.settings.user);
-        let tried =
-            if self.tried.is_empty() { "no key to try".to_owned() } else { format!("tried {}", self.tried.join(", ")) };
-        let mut message = format!("{} refused {user}: {tried}", self.at);
-        if let Some(offered) = self.offered.as_ref().filter(|offered| !offered.is_empty()) {
-            let names: Vec<String> = offered.iter().map(String::from).collect();
-            message.push_str(&format!("; it takes {}", names.join(", ")));
+        let offered = self.offered.as_ref().filter(|offered| !offered.is_empty());
+        let offered = offered.map(|offered| offered.iter().map(String::from).collect::<Vec<_>>().join(", "));
+        let mut message = if self.taken.is_empty() {
+            format!("{} refused {user}: ", self.at)
+        } else {
+            let wants = offered.as_deref().unwrap_or("more");
+            format!("{} took {} from {user} and wants {wants} as well: ", self.at, self.taken.join(", "))
+        };
+        match self.tried.as_slice() {
+            [] if self.taken.is_empty() => message.push_str("no key to try"),
+            [] => message.push_str("there is nothing more to try"),
+            tried => message.push_str(&format!("tried {}", tried.join(", "))),
+        }
+        if let Some(offered) = offered.filter(|_| self.taken.is_empty()) {
+            message.push_str(&format!("; it takes {offered}"));
         }
         for note in &self.notes {
             message.push_str(&format!("; {note}"));
@@ -431,9 +479,15 @@ impl Login<'_> {
         if let Some(banner) = self.notebook.with(|notes| notes.banner.clone()) {
             message.push_str(&format!("; it said: {banner}"));
         }
+        let wants_person = self.takes(&MethodKind::Password) || self.takes(&MethodKind::KeyboardInteractive);
+        let or = if wants_person && self.shared.options.ask.is_none() {
+            "; or run it at a terminal, where a password can be asked for"
+        } else {
+            ""
+        };
         Failure::new(Phase::Authenticate, message).hint(format!(
             "put a public key of yours into ~{user}/.ssh/authorized_keys on the host, load its private key into the agent or \
-             name it in identity_file"
+             name it in identity_file{or}"
         ))
     }
 }

@@ -21,6 +21,7 @@ const UNDERSTOOD: &[&str] = &[
     "identitiesonly",
     "identityagent",
     "identityfile",
+    "knownhostscommand",
     "port",
     "proxycommand",
     "proxyjump",
@@ -28,8 +29,10 @@ const UNDERSTOOD: &[&str] = &[
     "serveralivecountmax",
     "serveraliveinterval",
     "stricthostkeychecking",
+    "updatehostkeys",
     "user",
     "userknownhostsfile",
+    "verifyhostkeydns",
 ];
 
 /// Keywords that make no difference to a program that runs commands without a terminal and forwards nothing, and those that
@@ -93,8 +96,6 @@ const NO_MATTER: &[&str] = &[
     "tcpkeepalive",
     "tunnel",
     "tunneldevice",
-    "updatehostkeys",
-    "verifyhostkeydns",
     "visualhostkey",
     "xauthlocation",
 ];
@@ -226,7 +227,7 @@ fn words(line: &str) -> Option<Vec<String>> {
     let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start_matches(blank);
     let mut words = vec![keyword.to_owned()];
     // A command is the rest of its line.
-    if keyword.eq_ignore_ascii_case("proxycommand") {
+    if ["proxycommand", "knownhostscommand"].iter().any(|known| keyword.eq_ignore_ascii_case(known)) {
         words.extend((!rest.is_empty()).then(|| rest.to_owned()));
         return Some(words);
     }
@@ -293,8 +294,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_said() {
         assert_eq!(lines("Match all\nUser x\n", "h"), (vec![], 1));
-        assert_eq!(lines("KnownHostsCommand /bin/x\nUser \"x\nPort\nInclude */x\n", "h"), (vec![], 4));
-        assert_eq!(lines("Host other\nKnownHostsCommand /bin/x\n", "h"), (vec![], 0));
+        assert_eq!(lines("PKCS11Provider /bin/x\nUser \"x\nPort\nInclude */x\n", "h"), (vec![], 4));
+        assert_eq!(lines("Host other\nPKCS11Provider /bin/x\n", "h"), (vec![], 0));
         assert_eq!(lines("ForwardAgent yes\n", "h"), (vec![], 0));
     }
 

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::{HashAlg, PublicKeyOrCertificate};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Error};
 
 use super::Run;
 use super::host_key::{Policy, Trust};
+use super::known_hosts_command::KnownHostsCommand;
 use crate::base::clean;
 use crate::transport::known_hosts::{self, KnownHosts};
 use crate::transport::{Failure, HostKey, Shared};
@@ -22,6 +23,10 @@ const SHOWN: usize = 300;
 pub(crate) struct Notes {
     /// The key it showed, when that was all that was asked for.
     pub(crate) key: Option<HostKey>,
+    /// The keys it says it has, once it has let us in.
+    pub(crate) announced: Option<Vec<PublicKey>>,
+    /// The plain key that it has proven to have.
+    pub(crate) accepted: Option<Vec<u8>>,
     /// Why its key was refused.
     pub(crate) refusal: Option<Failure>,
     /// What it says before a login, cleaned and shortened.
@@ -45,6 +50,8 @@ pub(crate) struct Guard {
     pub(crate) shared: Arc<Shared>,
     pub(crate) policy: Policy,
     pub(crate) known: Arc<KnownHosts>,
+    /// A program that says more about the key it shows.
+    pub(crate) command: Option<KnownHostsCommand>,
     pub(crate) hash_names: bool,
     pub(crate) notebook: Notebook,
     /// The key that was accepted: a later key exchange must show the same.
@@ -54,12 +61,17 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    fn judge(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Failure> {
+    async fn judge(&self, shown: &PublicKeyOrCertificate) -> Result<Trust, Failure> {
+        let mut known = self.known.clone();
+        if let Some(command) = &self.command {
+            let more = command.ask(&known, &self.policy.name, &self.policy.name, Some(shown)).await;
+            known = Arc::new(more.map_err(|problem| self.policy.cannot_tell(&problem))?);
+        }
         match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.policy.judge_key(&self.known, key),
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.policy.judge_key(&known, key),
             PublicKeyOrCertificate::Certificate(certificate) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-                self.policy.judge_certificate(&self.known, certificate, now)
+                self.policy.judge_certificate(&known, certificate, now)
             }
         }
     }
@@ -98,15 +110,22 @@ impl Handler for Guard {
         if let Some(accepted) = &self.accepted {
             return Ok(*accepted == blob);
         }
-        match self.judge(shown) {
+        match self.judge(shown).await {
             Ok(trust) if self.only_look => {
                 let key = self.host_key(shown, blob, trust == Trust::Known);
                 self.notebook.with(|notes| notes.key = Some(key));
                 Ok(false)
             }
             Ok(trust) => {
+                let key = shown.public_key();
+                let (kind, fingerprint) = (key.algorithm(), key.fingerprint(HashAlg::Sha256));
+                let how = if trust == Trust::New { "accepted as new" } else { "known" };
+                tracing::debug!("{}: its key {kind} {fingerprint} is {how}", self.policy.shown);
                 if trust == Trust::New {
                     self.write_down(shown, &blob);
+                }
+                if let PublicKeyOrCertificate::PublicKey { .. } = shown {
+                    self.notebook.with(|notes| notes.accepted = Some(blob.clone()));
                 }
                 self.accepted = Some(blob);
                 Ok(true)
@@ -116,6 +135,14 @@ impl Handler for Guard {
                 Ok(false)
             }
         }
+    }
+
+    async fn openssh_ext_host_keys_announced(&mut self, keys: Vec<PublicKey>, _: &mut Session) -> Result<(), Error> {
+        // Only the first time counts: it could go on for ever.
+        self.notebook.with(|notes| {
+            notes.announced.get_or_insert(keys);
+        });
+        Ok(())
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Error> {

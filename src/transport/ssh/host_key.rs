@@ -134,6 +134,12 @@ impl Policy {
         (first, certificates)
     }
 
+    /// What is known of it could not be learned.
+    pub(crate) fn cannot_tell(&self, problem: &str) -> Failure {
+        Failure::new(Phase::HostKey, format!("{}: {problem}", self.shown))
+            .hint("a host cannot be verified while it cannot be told what is known of it")
+    }
+
     fn refuse(&self, what: &str) -> Failure {
         Failure::new(Phase::HostKey, format!("{} {what}", self.shown))
     }

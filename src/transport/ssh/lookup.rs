@@ -50,6 +50,9 @@ pub(crate) async fn resolve(shared: &Arc<Shared>, name: &str, connection: &Conne
     for strange in strange {
         shared.warn(&format!("ssh_config, {name}: {strange}"));
     }
+    let (user, host, port, route) = (&settings.user, &settings.host, settings.port, &settings.route);
+    tracing::debug!("{name}: as {user} to {host}:{port}, {route}");
+    tracing::trace!("{name}: {settings:?}");
     Ok(settings)
 }
 
@@ -153,6 +156,12 @@ mod tests {
             "ProxyCommand nc \"%h\" %p # no comment\nProxyJump a",
             "ProxyJump none\nHost *\nProxyJump a",
             "ProxyCommand none",
+            "KnownHostsCommand /bin/x '%H' \"a b\" # no comment",
+            "KnownHostsCommand none",
+            "UpdateHostKeys yes\nUserKnownHostsFile ~/x",
+            "UpdateHostKeys ask",
+            "UserKnownHostsFile ~/.ssh/known_hosts",
+            "VerifyHostKeyDNS yes",
             "ForwardAgent yes\nSendEnv LANG LC_*\nCompression yes\nControlMaster auto\nControlPath ~/%C",
             &format!("Host web1\n{include}\nHost *\nUser late"),
             &format!("Host db\n{include}\nHost *\nUser late"),

@@ -9,6 +9,8 @@ mod config_file;
 mod guard;
 mod host_key;
 mod keys;
+mod known_hosts_command;
+mod learning;
 mod lookup;
 mod route;
 mod settings;
@@ -21,17 +23,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::{Config, Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Error, Preferred, compression};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Error, Preferred, Pty, compression};
 use tokio::sync::Semaphore;
 
 use self::guard::{Guard, Notebook, shown};
 use self::host_key::Policy;
+use self::learning::Lesson;
 use self::route::Dialed;
 use self::settings::Settings;
 use self::severable::{Knife, severable};
 use super::command::{Command, Refusal};
 use super::conversation::{self, Event, Hear, Speak};
 use super::known_hosts::{self, KnownHosts};
+use super::terminal::{Endless, Unmixed};
 use super::{Answer, End, Endpoint, Exec, Failure, Forgotten, HostKey, Phase, Shared};
 use crate::base::clean;
 use crate::catalog::connection::HostKeyChecking;
@@ -40,6 +44,28 @@ use crate::catalog::connection::HostKeyChecking;
 const WINDOW: u32 = 256 * 1024;
 /// How often a connection that was dropped before its key exchange is tried, the first time included.
 const MOST_CONNECTS: u32 = 4;
+
+/// A terminal that changes nothing and shows nothing of what is typed.
+const RAW: &[(Pty, u32)] = &[
+    (Pty::ICRNL, 0),
+    (Pty::INLCR, 0),
+    (Pty::IGNCR, 0),
+    (Pty::ISTRIP, 0),
+    (Pty::INPCK, 0),
+    (Pty::PARMRK, 0),
+    (Pty::IXON, 0),
+    (Pty::IXOFF, 0),
+    (Pty::IXANY, 0),
+    (Pty::ISIG, 0),
+    (Pty::ICANON, 0),
+    (Pty::IEXTEN, 0),
+    (Pty::ECHO, 0),
+    (Pty::ECHONL, 0),
+    (Pty::OPOST, 0),
+    (Pty::ONLCR, 0),
+    (Pty::PARENB, 0),
+    (Pty::CS8, 1),
+];
 
 /// What the SSH connections of a run share.
 pub(crate) struct Run {
@@ -104,6 +130,8 @@ pub(crate) struct Link {
     notebook: Notebook,
     user: String,
     at: String,
+    /// What may be learned about its keys, until it was.
+    lesson: Mutex<Option<Lesson>>,
     /// Held last: letting go of it ends the connection.
     _knife: Knife,
 }
@@ -202,7 +230,9 @@ async fn open(shared: &Arc<Shared>, name: &str, settings: &Settings) -> Result<L
         match handshake(shared, settings, &policy, &known, &notebook, false).await {
             Ok((mut handle, knife)) => {
                 authenticate::log_in(shared, settings, &at, &mut handle, &notebook).await?;
-                return Ok(Link { handle, notebook, user: settings.user.clone(), at, _knife: knife });
+                let lesson = Lesson::new(shared, settings, &policy);
+                let lesson = Mutex::new(lesson);
+                return Ok(Link { handle, notebook, user: settings.user.clone(), at, lesson, _knife: knife });
             }
             Err((failure, true)) if attempt < MOST_CONNECTS => {
                 tracing::debug!("{failure}: trying again");
@@ -229,16 +259,23 @@ async fn handshake(
     let dialed = route::dial(shared, settings, at, notebook).await;
     let Dialed { stream, deadline } = dialed.map_err(|failure| (failure, false))?;
     let (stream, knife) = severable(stream);
+    let mut order = known.clone();
+    if let Some(command) = &settings.known_hosts_command {
+        // ssh asks for the name without its port here.
+        let more = command.ask(known, &settings.host, &policy.name, None).await;
+        order = Arc::new(more.map_err(|problem| (policy.cannot_tell(&problem), false))?);
+    }
     let guard = Guard {
         shared: shared.clone(),
         policy: policy.clone(),
         known: known.clone(),
+        command: settings.known_hosts_command.clone(),
         hash_names: settings.hash_known_hosts,
         notebook: notebook.clone(),
         accepted: None,
         only_look,
     };
-    let connecting = russh::client::connect_stream(config(settings, policy, known), stream, guard);
+    let connecting = russh::client::connect_stream(config(settings, policy, &order), stream, guard);
     match tokio::time::timeout_at(deadline, connecting).await {
         Ok(Ok(handle)) => Ok((handle, knife)),
         Ok(Err(error)) => match notebook.with(|notes| notes.refusal.take()) {
@@ -338,7 +375,7 @@ impl Link {
     pub(crate) async fn run(&self, command: &Command, exec: Exec<'_>) -> Result<Answer, Refusal> {
         let opening = async {
             let mut tries = 0;
-            let channel = loop {
+            let mut channel = loop {
                 match self.handle.channel_open_session().await {
                     // Where MaxSessions is 1: sshd lets a session go a moment after it has told how it ended.
                     Err(Error::ChannelOpenFailure(_)) if tries < 20 => tries += 1,
@@ -346,17 +383,55 @@ impl Link {
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             };
+            if command.terminal.is_some() {
+                channel.request_pty(true, "dumb", 80, 24, 0, 0, RAW).await?;
+                loop {
+                    match channel.wait().await {
+                        Some(ChannelMsg::Success) => break,
+                        Some(ChannelMsg::Failure) => return Ok(None),
+                        Some(_) => {}
+                        None => return Err(Error::Disconnect),
+                    }
+                }
+            }
             channel.exec(true, command.line.as_bytes()).await?;
-            Ok::<_, Error>(channel)
+            Ok::<_, Error>(Some(channel))
         };
         let channel = match tokio::time::timeout(exec.idle.min(exec.deadline), opening).await {
-            Ok(Ok(channel)) => channel,
+            Ok(Ok(Some(channel))) => channel,
+            Ok(Ok(None)) => return Err(self.no_terminal().into()),
             Ok(Err(error)) => return Err(self.no_channel(&shown(&error.to_string())).into()),
             Err(_) => return Err(self.no_channel("no answer").into()),
         };
+        // It says which keys it has before it opens a channel.
+        let lesson = self.lesson.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let learning = async {
+            if let Some(lesson) = lesson {
+                lesson.learn(&self.handle, &self.notebook).await;
+            }
+        };
+        tokio::join!(self.converse(command, exec, channel), learning).0
+    }
+
+    async fn converse(&self, command: &Command, exec: Exec<'_>, channel: Channel<Msg>) -> Result<Answer, Refusal> {
         let (read, write) = channel.split();
         let hearing = Hearing { read, notebook: self.notebook.clone() };
-        conversation::hold(command, exec, hearing, Speaking { write }).await
+        let speaking = Speaking { write };
+        match &command.terminal {
+            None => conversation::hold(command, exec, hearing, speaking).await,
+            Some(terminal) => {
+                let hearing = Unmixed::new(hearing, &command.mark, terminal);
+                conversation::hold(command, exec, hearing, Endless(speaking)).await
+            }
+        }
+    }
+
+    fn no_terminal(&self) -> Failure {
+        let what = format!("{}: another user is become at a terminal only, and sshd gives none", self.at);
+        Failure::new(Phase::Become, what).hint(
+            "look at PermitTTY in sshd_config and at `no-pty` or `restrict` in authorized_keys; or let sudo do without: \
+             `Defaults:LOGIN !requiretty`",
+        )
     }
 
     fn no_channel(&self, why: &str) -> Failure {

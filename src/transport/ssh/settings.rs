@@ -1,8 +1,10 @@
 //! How one host is reached over SSH, once the inventory, `ssh_config` and the defaults have had their say.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::known_hosts_command::KnownHostsCommand;
 use crate::catalog::connection::{Connection, HostKeyChecking};
 use crate::transport::{Failure, Phase, TransportOptions};
 
@@ -25,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) known_hosts: Vec<PathBuf>,
     /// More of them, which are never written to.
     pub(crate) global_known_hosts: Vec<PathBuf>,
+    /// A program that says more of them.
+    pub(crate) known_hosts_command: Option<KnownHostsCommand>,
     /// A file of keys that are revoked for every host.
     pub(crate) revoked_keys: Option<PathBuf>,
     /// The name to look its key up by instead.
@@ -32,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) host_key_checking: HostKeyChecking,
     /// Whether names are written to known_hosts as hashes.
     pub(crate) hash_known_hosts: bool,
+    /// Whether keys that a host proves to have beside the known one are learned, and those that it has no more are forgotten.
+    pub(crate) update_host_keys: bool,
     /// Until the host has proven who it is.
     pub(crate) connect_timeout: Duration,
     pub(crate) alive_interval: Duration,
@@ -57,6 +63,16 @@ pub(crate) enum Route {
     Command(String),
 }
 
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("straight"),
+            Self::Jump(hosts) => write!(f, "through {}", hosts.join(", ")),
+            Self::Command(command) => write!(f, "through `{command}`"),
+        }
+    }
+}
+
 impl Settings {
     /// What holds where neither inventory nor `ssh_config` says anything: what ssh does.
     pub(crate) fn defaults(host: &str, options: &TransportOptions) -> Self {
@@ -72,10 +88,12 @@ impl Settings {
             agent: options.auth_sock.clone(),
             known_hosts: in_folder(&["known_hosts", "known_hosts2"]),
             global_known_hosts: vec!["/etc/ssh/ssh_known_hosts".into(), "/etc/ssh/ssh_known_hosts2".into()],
+            known_hosts_command: None,
             revoked_keys: None,
             host_key_alias: None,
             host_key_checking: HostKeyChecking::Strict,
             hash_known_hosts: false,
+            update_host_keys: true,
             connect_timeout: options.connect_timeout,
             alive_interval: Duration::from_secs(15),
             alive_count: 3,
@@ -167,7 +185,25 @@ impl Settings {
             self.revoked_keys = Some(tokens.path(file).map_err(|why| bad("RevokedHostKeys", &why))?);
         }
         self.host_key_alias = word("hostkeyalias").filter(|alias| *alias != "none").map(str::to_ascii_lowercase);
+        if let Some(line) = first("knownhostscommand").map(|words| words.join(" ")).filter(|line| line != "none") {
+            let alias = self.host_key_alias.as_deref().unwrap_or(name).to_owned();
+            // One that cannot be run would be one that is not obeyed.
+            let command = KnownHostsCommand::new(&line, tokens.all(alias));
+            self.known_hosts_command = Some(command.map_err(|why| bad("KnownHostsCommand", &why))?);
+        }
         self.hash_known_hosts = matches!(word("hashknownhosts"), Some("yes" | "true"));
+        // As ssh: by itself only where nothing else is said about known hosts.
+        let is_usual = match first("userknownhostsfile") {
+            None => true,
+            Some([file]) => paths(std::slice::from_ref(file)) == [options.home.join(".ssh/known_hosts")],
+            Some(_) => false,
+        };
+        let is_usual = is_usual && matches!(word("verifyhostkeydns"), None | Some("no" | "false"));
+        let updates = match word("updatehostkeys") {
+            Some(text) => matches!(text, "yes" | "true"),
+            None => is_usual,
+        };
+        self.update_host_keys = updates && connection.known_hosts.is_none();
         let accepts_new = matches!(word("stricthostkeychecking"), Some("accept-new" | "no" | "off" | "false"));
         self.host_key_checking = match connection.host_key_checking {
             Some(checking) => checking,
@@ -256,6 +292,24 @@ impl Tokens<'_> {
         Ok(out)
     }
 
+    /// Those that a program may be given, with what they stand for; `alias` is the name the host's key is known by.
+    fn all(&self, alias: String) -> Vec<(char, String)> {
+        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let hostname = hostname.trim();
+        vec![
+            ('h', self.host.to_owned()),
+            ('n', self.name.to_owned()),
+            ('k', alias),
+            ('p', self.port.to_string()),
+            ('r', self.user.to_owned()),
+            ('u', self.local_user.to_owned()),
+            ('d', self.home.display().to_string()),
+            ('i', rustix::process::getuid().as_raw().to_string()),
+            ('l', hostname.to_owned()),
+            ('L', hostname.split('.').next().unwrap_or_default().to_owned()),
+        ]
+    }
+
     fn path(&self, text: &str) -> Result<PathBuf, String> {
         if text.contains("${") || text.starts_with('$') || text.starts_with('~') && !text.starts_with("~/") {
             return Err(format!("`{text}` is not understood as a path and was ignored"));
@@ -270,15 +324,19 @@ impl Tokens<'_> {
 
 /// Settings that ssh would honour and this program does not, when they are set to something.
 fn unsupported(lines: &[(String, Vec<String>)]) -> Vec<String> {
-    let no_match = ["addressfamily", "knownhostscommand", "bindaddress", "bindinterface", "pkcs11provider"];
+    let no_match = ["addressfamily", "bindaddress", "bindinterface", "pkcs11provider"];
     let set = |keyword: &&str| {
         let line = lines.iter().find(|(known, _)| known == keyword);
         line.is_some_and(|(_, words)| words.first().is_some_and(|word| word != "none" && word != "any"))
     };
+    let ask = lines.iter().find(|(known, _)| known == "updatehostkeys");
+    let asks = ask.is_some_and(|(_, words)| words.first().is_some_and(|word| word == "ask"));
+    let ask = asks.then(|| "updatehostkeys is `ask`, and nobody is asked: nothing is learned".to_owned());
     no_match
         .iter()
         .filter(|keyword| set(keyword))
         .map(|keyword| format!("{keyword} is not supported and was ignored"))
+        .chain(ask)
         .collect()
 }
 
