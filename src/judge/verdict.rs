@@ -1,11 +1,13 @@
 //! One host: every resource of its catalog gets its verdict.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::compare::{Comparison, compare, wanted};
 use super::current::{Stale, stale};
 use super::diff;
 use crate::base::clean;
+use crate::base::digest::Digest;
 use crate::catalog::Catalog;
 use crate::observe::{FileReading, Memory, Observations};
 use crate::resource::result::{AttributeResult, Verdict};
@@ -53,6 +55,29 @@ pub fn judge(catalog: &Catalog, observations: &Observations, outlook: Outlook) -
     }
     explain_staleness(catalog, &mut judged);
     judged
+}
+
+/// Stands for all that was found of a resource and is held against what is declared: two readings that an act would overwrite
+/// alike, but that people see otherwise, have two digests. Of a file that is edited it is the whole file.
+pub fn found(resource: &Resource, index: usize, observations: &Observations, judged: &Judged) -> Digest {
+    let observed = &observations.observed[index];
+    let mut text = format!("{:?}\n", observed.existence);
+    for attribute in &judged.attributes {
+        let name = attribute.name.as_str();
+        // What is shown of a reading may be shortened or hidden.
+        let told = match observed.reading(name) {
+            Some(reading) => writeln!(text, "{name} {reading:?}"),
+            None => writeln!(text, "{name} {}", attribute.got),
+        };
+        debug_assert!(told.is_ok(), "writing to memory does not fail");
+    }
+    if let Some(path) = resource.kind.edits(resource) {
+        match observations.files.get(path) {
+            Some(FileReading::Content(bytes)) => text.push_str(&Digest::of(bytes).to_string()),
+            other => text.push_str(&format!("{other:?}")),
+        }
+    }
+    Digest::of(text)
 }
 
 struct Context<'a> {

@@ -15,9 +15,11 @@ use super::fleet::{self, Found};
 use super::proof::Proofs;
 use super::verify::wait_for_checks;
 use super::{Events, Relation, Settings, results};
-use crate::act::{self, Act, ActOutcome, ActStep, Actor, Begun, Login, Selection, Situation, StepOutcome};
+use crate::act::{self, Act, ActOutcome, ActStep, Actor, Agreement, Begun, Login, Selection, Situation, StepOutcome};
 use crate::catalog::Catalog;
+use crate::judge;
 use crate::observe::LastRun;
+use crate::resource::Resource;
 use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
 use crate::transport::{End, Exec};
 use crate::wire::{self, Frames};
@@ -116,13 +118,25 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     Ok(found)
 }
 
-/// What may be acted on: of what is due now, only what was agreed to. What becomes due by the act itself belongs to it.
+/// What may be acted on: of what is due now, only what was agreed to, and only while it is found as it was shown. What becomes
+/// due, or is found otherwise, by the act itself belongs to it.
 fn selection(settings: &Settings, host: &str, read: &Read) -> Selection {
     let Some(confirmed) = &settings.confirmed else { return settings.selection.clone() };
-    let mut agreed = confirmed.get(host).cloned().unwrap_or_default();
-    let not_due = read.catalog.resources.iter().zip(&read.judged).filter(|(_, judged)| !judged.is_due());
-    agreed.extend(not_due.map(|(resource, _)| resource.address.to_string()));
-    settings.selection.confirmed(agreed)
+    let shown = confirmed.get(host);
+    let agreement = |(index, resource): (usize, &Resource)| {
+        let (address, judged) = (resource.address.to_string(), &read.judged[index]);
+        let agreement = match shown.and_then(|shown| shown.get(&address)) {
+            _ if !judged.is_due() => Agreement::Given,
+            Some(found) if *found == Some(judge::found(resource, index, &read.observations, judged)) => {
+                Agreement::Given
+            }
+            Some(_) => Agreement::Outdated,
+            None => Agreement::None,
+        };
+        (address, agreement)
+    };
+    let resources = read.catalog.resources.iter().enumerate().filter(|(_, resource)| !resource.is_check);
+    settings.selection.confirmed(resources.map(agreement).collect())
 }
 
 fn stopped(stop: Stop) -> HostOutcome {

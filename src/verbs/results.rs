@@ -3,6 +3,7 @@
 use super::Settings;
 use super::conversation::Read;
 use crate::catalog::Catalog;
+use crate::judge;
 use crate::observe::{LastRun, Memory, Observations};
 use crate::resource::Refresh;
 use crate::resource::result::{Action, AttributeResult, ResourceResult, Verb, Verdict};
@@ -10,38 +11,40 @@ use crate::resource::result::{Action, AttributeResult, ResourceResult, Verb, Ver
 /// The results of a host that was read, before anything is done about it.
 pub(super) fn of(read: &Read, verb: Verb) -> Vec<ResourceResult> {
     let all = read.catalog.resources.iter().zip(&read.judged);
-    all.map(|(resource, judged)| {
-        let mut attributes = judged.attributes.clone();
-        let mut verdict = judged.verdict.clone();
-        // A reload that will follow is part of what apply would do.
-        if let (Some((refresh, member)), Verb::Plan, None) = (judged.follows, verb, &judged.stale) {
-            let after = read.catalog.resources[member].address.clone();
-            let word = if refresh == Refresh::Restart { "restart" } else { "reload" };
-            let follows = Verdict::Undecided { after, why: format!("{word} if that changes") };
-            if verdict == Verdict::InSync {
-                verdict = follows.clone();
+    all.enumerate()
+        .map(|(index, (resource, judged))| {
+            let mut attributes = judged.attributes.clone();
+            let mut verdict = judged.verdict.clone();
+            // A reload that will follow is part of what apply would do.
+            if let (Some((refresh, member)), Verb::Plan, None) = (judged.follows, verb, &judged.stale) {
+                let after = read.catalog.resources[member].address.clone();
+                let word = if refresh == Refresh::Restart { "restart" } else { "reload" };
+                let follows = Verdict::Undecided { after, why: format!("{word} if that changes") };
+                if verdict == Verdict::InSync {
+                    verdict = follows.clone();
+                }
+                attributes.push(AttributeResult {
+                    name: "current".to_owned(),
+                    verdict: follows,
+                    want: "the configuration on disk".to_owned(),
+                    got: String::new(),
+                    diff: None,
+                });
             }
-            attributes.push(AttributeResult {
-                name: "current".to_owned(),
-                verdict: follows,
-                want: "the configuration on disk".to_owned(),
-                got: String::new(),
-                diff: None,
-            });
-        }
-        ResourceResult {
-            address: resource.address.clone(),
-            is_check: resource.is_check,
-            severity: resource.severity,
-            file: resource.span.path().to_string_lossy().into_owned(),
-            line: resource.span.line(),
-            verdict,
-            before: attributes.clone(),
-            attributes,
-            action: Action::None,
-        }
-    })
-    .collect()
+            ResourceResult {
+                address: resource.address.clone(),
+                is_check: resource.is_check,
+                severity: resource.severity,
+                file: resource.span.path().to_string_lossy().into_owned(),
+                line: resource.span.line(),
+                verdict,
+                before: attributes.clone(),
+                attributes,
+                action: Action::None,
+                found: (verb == Verb::Plan).then(|| judge::found(resource, index, &read.observations, judged)),
+            }
+        })
+        .collect()
 }
 
 /// What there is to say about a host beside its resources.
