@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::output::{self, Screen};
 use super::{End, project};
 use crate::report::FORMATS;
-use crate::resource::result::{HostResult, ResourceResult, RunResult, Verdict, exit};
+use crate::resource::result::{Action, HostResult, ResourceResult, RunResult, Verdict, exit};
 use crate::verbs::{self, Confirmed};
 
 const EXAMPLES: &str = "\
@@ -95,9 +95,10 @@ fn shown(plan: &RunResult) -> Confirmed {
     plan.hosts.iter().map(|host| (host.host.clone(), addresses(host))).collect()
 }
 
-/// What apply would act on.
+/// What apply would, or might, change: nobody is asked about what it leaves, and what always runs.
 fn is_due(resource: &ResourceResult) -> bool {
-    resource.verdict.is_wrong() && !resource.is_check
+    let is_open = matches!(resource.verdict, Verdict::Undecided { .. });
+    !resource.is_check && resource.action == Action::None && (resource.verdict.is_wrong() || is_open)
 }
 
 fn is_anything_due(plan: &RunResult) -> bool {

@@ -24,8 +24,8 @@ pub struct Judged {
     pub differs: Vec<&'static str>,
     /// That it does not run its current configuration.
     pub stale: Option<Stale>,
-    /// What it will be refreshed for if this run acts: a watched resource that is due.
-    pub follows: Option<(Refresh, usize)>,
+    /// What it will be refreshed for if this run acts: watched resources that are due.
+    pub follows: Vec<(Refresh, usize)>,
 }
 
 impl Judged {
@@ -96,7 +96,7 @@ impl Context<'_> {
             attributes: Vec::new(),
             differs: Vec::new(),
             stale: None,
-            follows: None,
+            follows: Vec::new(),
         };
         if let Some(why) = &resource.blocked {
             one.verdict = Verdict::Unknown(why.clone());
@@ -365,11 +365,11 @@ fn explain_staleness(catalog: &Catalog, judged: &mut [Judged]) {
     for (index, resource) in catalog.resources.iter().enumerate() {
         let members = resource.watches.iter().filter(|watch| watch.refresh != Refresh::Run);
         let due = members.flat_map(|watch| watch.members.iter().map(move |member| (watch.refresh, *member)));
-        judged[index].follows = due.filter(|(_, member)| judged[*member].is_due()).max();
+        judged[index].follows = due.filter(|(_, member)| judged[*member].is_due()).collect();
         let is_explained = judged[index].stale.as_ref().is_some_and(|stale| {
             !stale.is_ours
                 && !stale.names.is_empty()
-                && judged[index].follows.is_some()
+                && !judged[index].follows.is_empty()
                 && stale.names.iter().all(|name| is_explained_by(&due_paths, name))
         });
         if is_explained {
