@@ -114,6 +114,8 @@ fn what_was_stale_before_us_is_restarted_only_by_name() {
         "roles/x/role.yml",
         "resources:\n  - file: /etc/snow-hello.conf\n    mode: \"0644\"\n  - service: snow-hello\n    running: true\n    restart_on: [/etc/snow-hello.conf]\n",
     );
+    project.run(&["plan"]).code(1).says(&["left", "--restart x/service:snow-hello"]).hides(&["to change"]);
+    project.run(&["plan", "--restart", "service:snow-hello"]).code(1).says(&["1 to change"]).hides(&["left"]);
     project.run(&["apply", "--yes"]).code(1).says(&["--restart x/service:snow-hello"]);
     assert_eq!(hosts[0].ask("cat /run/snow-hello.greeting"), started, "nobody's first apply restarts the database");
     project.run(&["apply", "--yes", "--restart", "service:snow-hello"]).code(0);

@@ -74,16 +74,25 @@ fn an_older_or_unknown_commit_does_not_revert_a_newer_one() {
     assert!(project.read("memory/test/here/record").contains(&two));
 
     git(&project, &["checkout", "-q", &one]);
-    project.run(&["plan"]).code(1).says(&["newer than this checkout"]);
+    let plan = |remark: &str| drop(project.run(&["plan"]).code(1).says(&[remark, "apply refuses", "--older"]));
+    plan("this checkout is older");
+    project.run(&["plan", "--older"]).code(1).hides(&["apply refuses"]);
     project.run(&["apply", "--yes"]).code(1).says(&["this checkout is older", "--older"]);
     assert_eq!(project.read("f"), "two\n");
 
     git(&project, &["checkout", "-q", "--orphan", "other"]);
     declare("other");
+    plan("this checkout does not know it");
     project.run(&["apply", "--yes"]).code(1).says(&["this checkout does not know it", "--older"]);
     assert_eq!(project.read("f"), "two\n");
     project.run(&["apply", "--yes", "--older"]).code(0);
     assert_eq!(project.read("f"), "other\n");
+
+    std::fs::rename(project.path(".git"), project.path("git")).unwrap();
+    project.write("f", "by hand\n");
+    plan("this project is in no git here");
+    project.run(&["apply", "--yes"]).code(1).says(&["this project is in no git here", "--older"]);
+    assert_eq!(project.read("f"), "by hand\n");
 }
 
 #[test]
@@ -106,6 +115,30 @@ fn tags_narrow_acting_and_never_observing() {
     let only = format!("file:{}", project.path("g").display());
     project.run(&["apply", "--yes", "--only", &only]).code(0);
     assert!(project.path("g").exists());
+}
+
+#[test]
+fn a_plan_says_what_apply_leaves_out() {
+    let project = Project::local("");
+    let (f, g) = (file(&project, "f", "f"), file(&project, "g", "g"));
+    project.write("roles/x/role.yml", &format!("resources:\n{f}    tags: [web]\n{g}"));
+    let only = format!("file:{}", project.path("f").display());
+    for narrow in [["--tags", "web"], ["--only", &only]] {
+        let actions = |verb: &[&str]| {
+            let arguments = [verb, &narrow, &["--report", "json"]].concat();
+            let ran = project.run(&arguments).code(1);
+            let report = serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap();
+            let resources = report["hosts"][0]["resources"].as_array().unwrap().clone();
+            resources.iter().map(|resource| resource["action"].clone()).collect::<Vec<_>>()
+        };
+        let shown = project.run(&["plan", narrow[0], narrow[1]]).code(1).says(&["1 to create", "left"]);
+        let left = format!("not selected by {}", narrow[0]);
+        assert_eq!(shown.stdout.matches(&left).count(), 1, "{shown}");
+        let planned = actions(&["plan"]);
+        assert_eq!(planned[0]["result"], "none", "{planned:?}");
+        assert_eq!(planned[1], actions(&["apply", "--yes"])[1]);
+        std::fs::remove_file(project.path("f")).unwrap();
+    }
 }
 
 #[test]

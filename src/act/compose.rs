@@ -327,8 +327,11 @@ impl<'a> Composer<'a> {
             let allowed =
                 stale.filter(|stale| stale.is_ours || by_itself(stale.refresh) || selection.restarts(resource));
             if stale.is_some() && allowed.is_none() {
-                let why = format!("it was so before; restart it with --restart {}", resource.address);
-                self.left_out.insert(index, Action::NotSelected(why));
+                // What it watches is due as well: then it is refreshed for that.
+                if members.is_empty() && !self.due.contains(&index) {
+                    let why = format!("it was so before; restart it with --restart {}", resource.address);
+                    self.left_out.insert(index, Action::NotSelected(why));
+                }
                 if members.is_empty() {
                     continue;
                 }

@@ -15,4 +15,4 @@ mod selection;
 pub use compose::{Act, ActStep, Actor, Composed, Situation, compose};
 pub use lockout::{Login, asked, asks_for_login, login_script};
 pub use outcome::{ActOutcome, Begun, StepOutcome, seen_script};
-pub use selection::Selection;
+pub use selection::{Agreement, Selection};

@@ -1,6 +1,6 @@
 //! Which resources a run may act on. Selecting narrows acting, never observing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -12,7 +12,18 @@ pub struct Selection {
     tags: Vec<String>,
     only: Vec<GlobMatcher>,
     restart: Vec<GlobMatcher>,
-    confirmed: Option<BTreeSet<String>>,
+    confirmed: Option<BTreeMap<String, Agreement>>,
+}
+
+/// Whether somebody who was shown a plan agreed to what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// Yes.
+    Given,
+    /// To something else: it is not found as it was shown.
+    Outdated,
+    /// It was not shown.
+    None,
 }
 
 impl Selection {
@@ -24,9 +35,9 @@ impl Selection {
         Ok(Self { tags: tags.to_vec(), only: matchers(only)?, restart: matchers(restart)?, confirmed: None })
     }
 
-    /// The same, and nothing but these addresses: what somebody saw in a plan and agreed to.
+    /// The same, and by address only what somebody agreed to.
     #[must_use]
-    pub fn confirmed(&self, addresses: BTreeSet<String>) -> Self {
+    pub fn confirmed(&self, addresses: BTreeMap<String, Agreement>) -> Self {
         Self { confirmed: Some(addresses), ..self.clone() }
     }
 
@@ -38,10 +49,15 @@ impl Selection {
         if !self.only.is_empty() && !matches(&self.only, resource) {
             return Some("not selected by --only".to_owned());
         }
-        if self.confirmed.as_ref().is_some_and(|confirmed| !confirmed.contains(&resource.address.to_string())) {
-            return Some("it was not in the plan that was agreed to; run again to see it".to_owned());
-        }
-        None
+        let agreement = |confirmed: &BTreeMap<String, Agreement>| {
+            confirmed.get(&resource.address.to_string()).copied().unwrap_or(Agreement::None)
+        };
+        let why = match self.confirmed.as_ref().map_or(Agreement::Given, agreement) {
+            Agreement::Given => return None,
+            Agreement::Outdated => "it changed since the plan was shown; run again to see it",
+            Agreement::None => "it was not in the plan that was agreed to; run again to see it",
+        };
+        Some(why.to_owned())
     }
 
     /// Whether a restart of it was asked for by name.

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::output::{self, Screen};
 use super::{End, project};
 use crate::report::FORMATS;
-use crate::resource::result::{HostResult, ResourceResult, RunResult, Verdict, exit};
+use crate::resource::result::{Action, HostResult, ResourceResult, RunResult, Verdict, exit};
 use crate::verbs::{self, Confirmed};
 
 const EXAMPLES: &str = "\
@@ -57,10 +57,10 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
                 screen.print_error("nothing was changed\n");
                 return Ok(plan.exit_code());
             }
-            settings.confirmed = Some(Arc::new(shown(&plan)));
             // Who has just read the diffs does not need them again.
             options.no_diffs = !options.verbose;
         }
+        settings.confirmed = Some(Arc::new(shown(&plan)));
     }
     let result = project::with_progress(&settings, screen, verbs::apply)?;
     let code = screen.deliver(&result, &args.reports.report, &options);
@@ -83,20 +83,22 @@ fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
     std::io::stdin().lock().read_line(&mut answer).is_ok() && is_yes(&answer)
 }
 
-/// What the plan said would, or might, be done.
+/// What the plan said would, or might, be done, and what it found there.
 fn shown(plan: &RunResult) -> Confirmed {
     let may_act = |resource: &&Arc<ResourceResult>| {
         let is_open = matches!(resource.verdict, Verdict::Undecided { .. } | Verdict::NotObservable);
         !resource.is_check && (resource.verdict.is_wrong() || is_open)
     };
-    let addresses =
-        |host: &HostResult| host.resources.iter().filter(may_act).map(|one| one.address.to_string()).collect();
+    let addresses = |host: &HostResult| {
+        host.resources.iter().filter(may_act).map(|one| (one.address.to_string(), one.found)).collect()
+    };
     plan.hosts.iter().map(|host| (host.host.clone(), addresses(host))).collect()
 }
 
-/// What apply would act on.
+/// What apply would, or might, change: nobody is asked about what it leaves, and what always runs.
 fn is_due(resource: &ResourceResult) -> bool {
-    resource.verdict.is_wrong() && !resource.is_check
+    let is_open = matches!(resource.verdict, Verdict::Undecided { .. });
+    !resource.is_check && resource.action == Action::None && (resource.verdict.is_wrong() || is_open)
 }
 
 fn is_anything_due(plan: &RunResult) -> bool {

@@ -11,4 +11,4 @@ mod matcher;
 mod verdict;
 
 pub use diff::{hidden, masked, unified};
-pub use verdict::{Judged, Outlook, judge};
+pub use verdict::{Judged, Outlook, found, judge};

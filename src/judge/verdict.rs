@@ -1,11 +1,13 @@
 //! One host: every resource of its catalog gets its verdict.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::compare::{Comparison, compare, wanted};
 use super::current::{Stale, stale};
 use super::diff;
 use crate::base::clean;
+use crate::base::digest::Digest;
 use crate::catalog::Catalog;
 use crate::observe::{FileReading, Memory, Observations};
 use crate::resource::result::{AttributeResult, Verdict};
@@ -22,8 +24,8 @@ pub struct Judged {
     pub differs: Vec<&'static str>,
     /// That it does not run its current configuration.
     pub stale: Option<Stale>,
-    /// What it will be refreshed for if this run acts: a watched resource that is due.
-    pub follows: Option<(Refresh, usize)>,
+    /// What it will be refreshed for if this run acts: watched resources that are due.
+    pub follows: Vec<(Refresh, usize)>,
 }
 
 impl Judged {
@@ -55,6 +57,29 @@ pub fn judge(catalog: &Catalog, observations: &Observations, outlook: Outlook) -
     judged
 }
 
+/// Stands for all that was found of a resource and is held against what is declared: two readings that an act would overwrite
+/// alike, but that people see otherwise, have two digests. Of a file that is edited it is the whole file.
+pub fn found(resource: &Resource, index: usize, observations: &Observations, judged: &Judged) -> Digest {
+    let observed = &observations.observed[index];
+    let mut text = format!("{:?}\n", observed.existence);
+    for attribute in &judged.attributes {
+        let name = attribute.name.as_str();
+        // What is shown of a reading may be shortened or hidden.
+        let told = match observed.reading(name) {
+            Some(reading) => writeln!(text, "{name} {reading:?}"),
+            None => writeln!(text, "{name} {}", attribute.got),
+        };
+        debug_assert!(told.is_ok(), "writing to memory does not fail");
+    }
+    if let Some(path) = resource.kind.edits(resource) {
+        match observations.files.get(path) {
+            Some(FileReading::Content(bytes)) => text.push_str(&Digest::of(bytes).to_string()),
+            other => text.push_str(&format!("{other:?}")),
+        }
+    }
+    Digest::of(text)
+}
+
 struct Context<'a> {
     catalog: &'a Catalog,
     resource: &'a Resource,
@@ -71,7 +96,7 @@ impl Context<'_> {
             attributes: Vec::new(),
             differs: Vec::new(),
             stale: None,
-            follows: None,
+            follows: Vec::new(),
         };
         if let Some(why) = &resource.blocked {
             one.verdict = Verdict::Unknown(why.clone());
@@ -340,11 +365,11 @@ fn explain_staleness(catalog: &Catalog, judged: &mut [Judged]) {
     for (index, resource) in catalog.resources.iter().enumerate() {
         let members = resource.watches.iter().filter(|watch| watch.refresh != Refresh::Run);
         let due = members.flat_map(|watch| watch.members.iter().map(move |member| (watch.refresh, *member)));
-        judged[index].follows = due.filter(|(_, member)| judged[*member].is_due()).max();
+        judged[index].follows = due.filter(|(_, member)| judged[*member].is_due()).collect();
         let is_explained = judged[index].stale.as_ref().is_some_and(|stale| {
             !stale.is_ours
                 && !stale.names.is_empty()
-                && judged[index].follows.is_some()
+                && !judged[index].follows.is_empty()
                 && stale.names.iter().all(|name| is_explained_by(&due_paths, name))
         });
         if is_explained {

@@ -60,6 +60,7 @@ pub(super) fn resource(address: &str, line: usize, attributes: Vec<AttributeResu
         before: attributes.clone(),
         attributes,
         action: Action::None,
+        found: None,
     }
 }
 

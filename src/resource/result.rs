@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::want::Severity;
+use crate::base::digest::Digest;
 
 /// One run of one verb over some hosts.
 #[derive(Clone, Debug)]
@@ -115,6 +116,8 @@ pub struct ResourceResult {
     pub before: Vec<AttributeResult>,
     /// What `apply` did about it.
     pub action: Action,
+    /// Stands for all that was found of it, also what is hidden: what somebody agreed to overwrite. Never shown.
+    pub found: Option<Digest>,
 }
 
 /// What an attribute (or a resource: its worst attribute) is held to be.

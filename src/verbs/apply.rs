@@ -14,10 +14,14 @@ use super::conversation::{Conversation, Read, Stop, failed, nonce, not_told, tro
 use super::fleet::{self, Found};
 use super::proof::Proofs;
 use super::verify::wait_for_checks;
-use super::{Events, Relation, Settings, results};
-use crate::act::{self, Act, ActOutcome, ActStep, Actor, Begun, Login, Selection, Situation, StepOutcome};
+use super::{Events, Settings, results};
+use crate::act::{
+    self, Act, ActOutcome, ActStep, Actor, Agreement, Begun, Composed, Login, Selection, Situation, StepOutcome,
+};
 use crate::catalog::Catalog;
+use crate::judge;
 use crate::observe::LastRun;
+use crate::resource::Resource;
 use crate::resource::result::{Action, HostOutcome, ResourceResult, RunResult, Verb, Verdict};
 use crate::transport::{End, Exec};
 use crate::wire::{self, Frames};
@@ -116,13 +120,49 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     Ok(found)
 }
 
-/// What may be acted on: of what is due now, only what was agreed to. What becomes due by the act itself belongs to it.
+/// What would be done about what was read, and what is left out.
+pub(super) fn compose(
+    settings: &Settings,
+    selection: &Selection,
+    spent: &BTreeSet<usize>,
+    conversation: &Conversation<'_>,
+    read: &Read,
+) -> Result<Composed, Stop> {
+    let actor = Actor {
+        who: settings.who.clone(),
+        commit: settings.revision.recorded(),
+        now: jiff::Timestamp::now().as_second(),
+    };
+    let situation = Situation {
+        catalog: &read.catalog,
+        observations: &read.observations,
+        judged: &read.judged,
+        place: &conversation.place,
+        login: conversation.session.login().map(|user| Login { user, within: settings.project.login_within }),
+    };
+    act::compose(situation, selection, spent, &actor, &nonce()?)
+        .map_err(|error| failed("act", format!("the steps cannot be packed: {error}"), None))
+}
+
+/// What may be acted on: of what is due now, only what was agreed to, and only while it is found as it was shown. What becomes
+/// due, or is found otherwise, by the act itself belongs to it.
 fn selection(settings: &Settings, host: &str, read: &Read) -> Selection {
     let Some(confirmed) = &settings.confirmed else { return settings.selection.clone() };
-    let mut agreed = confirmed.get(host).cloned().unwrap_or_default();
-    let not_due = read.catalog.resources.iter().zip(&read.judged).filter(|(_, judged)| !judged.is_due());
-    agreed.extend(not_due.map(|(resource, _)| resource.address.to_string()));
-    settings.selection.confirmed(agreed)
+    let shown = confirmed.get(host);
+    let agreement = |(index, resource): (usize, &Resource)| {
+        let (address, judged) = (resource.address.to_string(), &read.judged[index]);
+        let agreement = match shown.and_then(|shown| shown.get(&address)) {
+            _ if !judged.is_due() => Agreement::Given,
+            Some(found) if *found == Some(judge::found(resource, index, &read.observations, judged)) => {
+                Agreement::Given
+            }
+            Some(_) => Agreement::Outdated,
+            None => Agreement::None,
+        };
+        (address, agreement)
+    };
+    let resources = read.catalog.resources.iter().enumerate().filter(|(_, resource)| !resource.is_check);
+    settings.selection.confirmed(resources.map(agreement).collect())
 }
 
 fn stopped(stop: Stop) -> HostOutcome {
@@ -132,21 +172,18 @@ fn stopped(stop: Stop) -> HostOutcome {
     }
 }
 
-/// Whether this checkout may act on the host: it must know what was applied there last.
+/// Whether this checkout may act on the host: it must know what was applied there last. A plan says as much in a note.
 fn may_act(settings: &Settings, read: &Read) -> Result<(), Stop> {
     let memory = match &read.observations.memory {
         Ok(memory) => memory,
         Err(why) => return Err(failed("act", why.clone(), None)),
     };
-    let Some(commit) = memory.commit.as_deref().filter(|_| !settings.older) else { return Ok(()) };
-    let message = match results::relation(settings, commit) {
-        Relation::Known => return Ok(()),
-        Relation::Newer => format!("commit {} was applied here, and this checkout is older", results::short(commit)),
-        Relation::Unknown => {
-            format!("commit {} was applied here, and this checkout does not know it", results::short(commit))
+    match results::foreign(settings, memory).filter(|_| !settings.older) {
+        None => Ok(()),
+        Some(message) => {
+            Err(failed("act", message, Some("update the checkout, or say --older if it shall be reverted")))
         }
-    };
-    Err(failed("act", message, Some("update the checkout, or say --older if it shall be reverted")))
+    }
 }
 
 /// What an act that was sent came to.
@@ -360,22 +397,9 @@ impl Progress {
         conversation: &Conversation<'_>,
         read: &Read,
     ) -> Result<Option<Act>, Stop> {
-        let actor = Actor {
-            who: settings.who.clone(),
-            commit: settings.revision.recorded(),
-            now: jiff::Timestamp::now().as_second(),
-        };
-        let situation = Situation {
-            catalog: &read.catalog,
-            observations: &read.observations,
-            judged: &read.judged,
-            place: &conversation.place,
-            login: conversation.session.login().map(|user| Login { user, within: settings.project.login_within }),
-        };
-        let act = act::compose(situation, selection, &self.spent, &actor, &nonce()?)
-            .map_err(|error| failed("act", format!("the steps cannot be packed: {error}"), None))?;
-        self.left_out = act.left_out;
-        Ok(act.act)
+        let composed = compose(settings, selection, &self.spent, conversation, read)?;
+        self.left_out = composed.left_out;
+        Ok(composed.act)
     }
 
     /// Takes in how an act went.

@@ -14,12 +14,13 @@ mod run;
 pub mod runtime;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::act::Selection;
+use crate::base::digest::Digest;
 use crate::catalog::Resolver;
 use crate::catalog::model::Project;
 use crate::resource::result::HostResult;
@@ -62,8 +63,8 @@ pub struct Settings {
     pub interrupt: Interrupt,
 }
 
-/// The addresses that a plan showed, by host.
-pub type Confirmed = BTreeMap<String, BTreeSet<String>>;
+/// By host, the addresses that a plan showed, each with what was found there ([`crate::resource::result::ResourceResult`]).
+pub type Confirmed = BTreeMap<String, BTreeMap<String, Option<Digest>>>;
 
 /// The commit that is applied, and how another one relates to it.
 #[derive(Clone)]

@@ -1,7 +1,9 @@
-//! `plan`: what apply would do.
+//! `plan`: what apply would do, by the code that apply uses.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::apply::compose;
 use super::conversation::{Conversation, Stop};
 use super::fleet::{self, Found};
 use super::{Events, Settings, results};
@@ -24,8 +26,10 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let catalog = conversation.catalog().await?;
     let mut read = conversation.read(&catalog).await?;
     conversation.add_diffs(&mut read).await?;
+    // Nothing has been agreed to yet, and nothing has run.
+    let composed = compose(&settings, &settings.selection, &BTreeSet::new(), &conversation, &read)?;
     let found = Found {
-        resources: results::of(&read, Verb::Plan),
+        resources: results::planned(&read, composed.left_out),
         notes: results::notes(&settings, &catalog, &read.observations),
         roles: catalog.roles.clone(),
         outcome: HostOutcome::Judged,

@@ -1,47 +1,68 @@
 //! From a judgement to what a report may know.
 
-use super::Settings;
+use std::collections::BTreeMap;
+
 use super::conversation::Read;
+use super::{Relation, Settings};
 use crate::catalog::Catalog;
+use crate::judge;
 use crate::observe::{LastRun, Memory, Observations};
 use crate::resource::Refresh;
 use crate::resource::result::{Action, AttributeResult, ResourceResult, Verb, Verdict};
 
-/// The results of a host that was read, before anything is done about it.
+/// The results of a host that was read, and of which nothing is left out, before anything is done about it.
 pub(super) fn of(read: &Read, verb: Verb) -> Vec<ResourceResult> {
+    results(read, verb, &BTreeMap::new())
+}
+
+/// What apply would do about a host that was read, but for what it leaves out.
+pub(super) fn planned(read: &Read, mut left_out: BTreeMap<usize, Action>) -> Vec<ResourceResult> {
+    let mut results = results(read, Verb::Plan, &left_out);
+    for (index, result) in results.iter_mut().enumerate() {
+        if let Some(action) = left_out.remove(&index).filter(|_| result.verdict != Verdict::InSync) {
+            result.action = action;
+        }
+    }
+    results
+}
+
+fn results(read: &Read, verb: Verb, left_out: &BTreeMap<usize, Action>) -> Vec<ResourceResult> {
     let all = read.catalog.resources.iter().zip(&read.judged);
-    all.map(|(resource, judged)| {
-        let mut attributes = judged.attributes.clone();
-        let mut verdict = judged.verdict.clone();
-        // A reload that will follow is part of what apply would do.
-        if let (Some((refresh, member)), Verb::Plan, None) = (judged.follows, verb, &judged.stale) {
-            let after = read.catalog.resources[member].address.clone();
-            let word = if refresh == Refresh::Restart { "restart" } else { "reload" };
-            let follows = Verdict::Undecided { after, why: format!("{word} if that changes") };
-            if verdict == Verdict::InSync {
-                verdict = follows.clone();
+    all.enumerate()
+        .map(|(index, (resource, judged))| {
+            let mut attributes = judged.attributes.clone();
+            let mut verdict = judged.verdict.clone();
+            // A reload that will follow is part of what apply would do.
+            let follows = judged.follows.iter().filter(|(_, member)| !left_out.contains_key(member)).max();
+            if let (Some((refresh, member)), Verb::Plan, None) = (follows, verb, &judged.stale) {
+                let after = read.catalog.resources[*member].address.clone();
+                let word = if *refresh == Refresh::Restart { "restart" } else { "reload" };
+                let follows = Verdict::Undecided { after, why: format!("{word} if that changes") };
+                if verdict == Verdict::InSync {
+                    verdict = follows.clone();
+                }
+                attributes.push(AttributeResult {
+                    name: "current".to_owned(),
+                    verdict: follows,
+                    want: "the configuration on disk".to_owned(),
+                    got: String::new(),
+                    diff: None,
+                });
             }
-            attributes.push(AttributeResult {
-                name: "current".to_owned(),
-                verdict: follows,
-                want: "the configuration on disk".to_owned(),
-                got: String::new(),
-                diff: None,
-            });
-        }
-        ResourceResult {
-            address: resource.address.clone(),
-            is_check: resource.is_check,
-            severity: resource.severity,
-            file: resource.span.path().to_string_lossy().into_owned(),
-            line: resource.span.line(),
-            verdict,
-            before: attributes.clone(),
-            attributes,
-            action: Action::None,
-        }
-    })
-    .collect()
+            ResourceResult {
+                address: resource.address.clone(),
+                is_check: resource.is_check,
+                severity: resource.severity,
+                file: resource.span.path().to_string_lossy().into_owned(),
+                line: resource.span.line(),
+                verdict,
+                before: attributes.clone(),
+                attributes,
+                action: Action::None,
+                found: (verb == Verb::Plan).then(|| judge::found(resource, index, &read.observations, judged)),
+            }
+        })
+        .collect()
 }
 
 /// What there is to say about a host beside its resources.
@@ -51,9 +72,9 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
         Ok(memory) => {
             notes.extend(last_run(&memory.last));
             notes.extend(orphans(catalog, memory));
-            let foreign = memory.commit.as_deref().map(|commit| (commit, relation(settings, commit)));
-            if let Some((commit, super::Relation::Newer)) = foreign {
-                notes.push(format!("commit {} was applied here, which is newer than this checkout", short(commit)));
+            if let Some(foreign) = foreign(settings, memory) {
+                let refused = if settings.older { "" } else { "; apply refuses to act from here without --older" };
+                notes.push(format!("{foreign}{refused}"));
             }
         }
         Err(why) => notes.push(why.clone()),
@@ -71,13 +92,21 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
     notes
 }
 
-/// How a recorded commit (with its mark for an unclean work tree) relates to ours.
-pub(super) fn relation(settings: &Settings, recorded: &str) -> super::Relation {
-    (settings.revision.relation)(recorded.trim_end_matches('+'))
+/// That what was applied last is not a part of what this checkout declares; none if it is, or nothing is known of it.
+pub(super) fn foreign(settings: &Settings, memory: &Memory) -> Option<String> {
+    let commit = memory.commit.as_deref()?;
+    // A mark tells that the work tree was not clean.
+    let why = match (settings.revision.relation)(commit.trim_end_matches('+')) {
+        Relation::Known => return None,
+        Relation::Newer => "this checkout is older",
+        Relation::Unknown if settings.revision.commit.is_none() => "this project is in no git here",
+        Relation::Unknown => "this checkout does not know it",
+    };
+    Some(format!("commit {} was applied here, and {why}", short(commit)))
 }
 
 /// The first digits of a commit.
-pub(super) fn short(commit: &str) -> &str {
+fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 
