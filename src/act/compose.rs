@@ -133,6 +133,7 @@ pub fn compose(
         left_out: BTreeMap::new(),
         slots: Vec::new(),
     };
+    let selection = &selection.among(&catalog.resources);
     composer.choose(selection, spent);
     composer.kinds();
     composer.edits();
@@ -325,7 +326,8 @@ impl<'a> Composer<'a> {
             let allowed = stale
                 .filter(|stale| stale.is_ours || stale.refresh != Refresh::Restart || selection.restarts(resource));
             if stale.is_some() && allowed.is_none() {
-                let why = format!("it was so before; restart it with --restart {}", resource.address);
+                let why =
+                    format!("it was so before; restart it with --restart {}", quote::sh(&resource.address.to_string()));
                 self.left_out.insert(index, Action::NotSelected(why));
                 if members.is_empty() {
                     continue;
