@@ -65,7 +65,11 @@ pub(super) fn taking_back(steps: &[Guarded]) -> String {
                     );
                 }
                 TakenBack::Never => {
-                    let _ = writeln!(shell, "say 'what this did cannot be put back, rules of the packet filters excepted: '{}", quote::always(title));
+                    let _ = writeln!(
+                        shell,
+                        "say 'what this did cannot be put back, rules of the packet filters excepted: '{}",
+                        quote::always(title)
+                    );
                     break;
                 }
             }

@@ -96,9 +96,7 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
     let Loaded { root, mut project } = load(global, asked.set, screen)?;
     let hosts = select(&mut project, asked.limit)?;
     let selection = match asked.narrow {
-        Some(narrow) => Selection::new(&narrow.tags, &narrow.only, &narrow.restart).map_err(|wrong| {
-            Failure::new(wrong, "write role/kind:identity, for instance nginx/file:/etc/nginx/nginx.conf")
-        })?,
+        Some(narrow) => Selection::new(&narrow.tags, &narrow.only, &narrow.restart),
         None => Selection::default(),
     };
     let settings = defaults(&root, project, hosts, &global.identity, screen);

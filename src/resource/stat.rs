@@ -71,6 +71,14 @@ impl FileType {
         Self::WORDS[self as usize]
     }
 
+    /// The same, with where it points if it is a link.
+    pub fn pointing(self, target: Option<&String>) -> String {
+        match target.filter(|_| self == Self::Link) {
+            Some(target) => format!("{} to {target}", self.phrase()),
+            None => self.phrase().to_owned(),
+        }
+    }
+
     /// As it reads in a sentence: `a symbolic link`.
     pub fn phrase(self) -> &'static str {
         match self {
