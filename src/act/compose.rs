@@ -343,8 +343,10 @@ impl<'a> Composer<'a> {
                 self.left_out.insert(index, Action::NotSelected(why));
                 continue;
             }
-            let allowed = stale
-                .filter(|stale| stale.is_ours || stale.refresh != Refresh::Restart || selection.restarts(resource));
+            // What somebody else changed about logins cannot be put back: it is not taken up by the way.
+            let by_itself = |refresh| refresh != Refresh::Restart && !self.decides_login(index);
+            let allowed =
+                stale.filter(|stale| stale.is_ours || by_itself(stale.refresh) || selection.restarts(resource));
             if stale.is_some() && allowed.is_none() {
                 let why =
                     format!("it was so before; restart it with --restart {}", quote::sh(&resource.address.to_string()));

@@ -83,6 +83,9 @@ pub(super) fn taking_back(steps: &[Guarded]) -> String {
             );
         }
     }
+    if steps.iter().all(|step| step.back.iter().all(|back| *back == TakenBack::Never)) {
+        text.push_str("say 'nothing could be put back: what was taken up was there before this run'\n");
+    }
     text.push_str("put_rules_back\n");
     text
 }

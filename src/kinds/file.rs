@@ -315,15 +315,16 @@ fn existence(resource: &Resource, meta: &Meta, target: Option<&String>) -> Exist
 }
 
 /// Only what is a regular file is read: a named pipe would wait for somebody to write into it. What is kept is noted by its
-/// number, as `set` in the loop would copy all of them each time.
+/// number, as `set` in the loop would copy all of them each time. The digests are collected before they are sent: `sha256sum`
+/// writes line by line, and each write to the connection is a packet. So here the complaints come first.
 const READ_DIGESTS: &str = "\
 read_digests() {
   n=0 kept=
   for p; do n=$((n + 1)); if [ -f \"$p\" ] && [ ! -L \"$p\" ]; then kept=\"$kept \\\"\\${$n}\\\"\"; fi; done
   eval \"set -- $kept\"
-  r=0 e=
-  if [ $# != 0 ]; then { e=$(sha256sum -- \"$@\" 2>&1 >&3); r=$?; } 3>&1; fi
-  printf '\\000%s\\000%s\\000' \"$r\" \"$e\"
+  r=0 s=
+  if [ $# != 0 ]; then { s=$(sha256sum -- \"$@\" 2>&3); r=$?; } 3>&1; fi
+  printf '\\000%s\\000%s\\000' \"$r\" \"$s\"
 }
 ";
 
@@ -348,7 +349,7 @@ type Contents<'a> = HashMap<&'a str, Result<String, String>>;
 fn read_digests<'a>(paths: &[&'a str], found: &HashMap<&'a str, Found>, answer: &mut Sections<'_>) -> Contents<'a> {
     let mut contents = Contents::new();
     for chunk in stat::chunks(paths) {
-        let batch = match Batch::next(answer, "sha256sum") {
+        let batch = match Batch::complaints_first(answer, "sha256sum") {
             Ok(batch) => batch,
             Err(why) => {
                 contents.extend(chunk.iter().map(|path| (*path, Err(why.clone()))));

@@ -311,6 +311,16 @@ impl Batch {
         }
     }
 
+    /// The next batch of the answer of a fragment that sends what its tool has complained about first: standard error, exit
+    /// status and standard output, each ended by a NUL.
+    ///
+    /// # Errors
+    /// Why nothing can be told, as for [`Batch::next`].
+    pub fn complaints_first(answer: &mut Sections<'_>, tool: &str) -> Result<Self, String> {
+        let Self { answers, complaints } = Self::next(answer, tool)?;
+        Ok(Self { answers: complaints, complaints: answers })
+    }
+
     /// The reason of each of the `count` paths without an answer, in their order: a lowercase fragment. Where there are not
     /// as many complaints as paths, none can be trusted.
     pub fn complaints(&self, count: usize) -> Vec<String> {
