@@ -2,7 +2,7 @@
 //!
 //! Reads the declarations; [`super::levels`] says which of them holds for a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -34,6 +34,8 @@ pub(crate) struct Inventory {
     pub(crate) groups: IndexMap<String, GroupDeclared>,
     /// What they consist of, in the same order.
     pub(crate) parts: IndexMap<String, Parts>,
+    /// Instances of roles that are not known, which has been reported: nothing is said of what is given to them.
+    pub(crate) unknown: BTreeSet<String>,
 }
 
 /// A host as declared: what each place that gives it settings says.
@@ -281,6 +283,7 @@ impl Reader<'_> {
             if !self.known_roles.contains(&role.text.as_str()) {
                 let known = self.known_roles.iter().copied();
                 self.found.push(Diagnostic::unknown(&role.span, "role", &role.text, known));
+                self.inventory.unknown.insert(instance.to_owned());
                 continue;
             }
             let given = RoleUse { role: role.text, instance: instance.to_owned(), span: item.span.clone() };

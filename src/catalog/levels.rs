@@ -127,7 +127,7 @@ fn check_names(
         // A group may be empty for now; then its values must be for something that exists.
         let there =
             if members.is_empty() { everywhere.clone() } else { all(members.iter().map(|host| &instances[*host])) };
-        check_vars(&group.layer.vars, &format!("group `{name}`"), &there, &everywhere, roles, found);
+        check_vars(inventory, &group.layer.vars, &format!("group `{name}`"), &there, &everywhere, roles, found);
     }
     let mut layers: HashMap<*const Layer, (&Layer, BTreeMap<&str, &str>, &str)> = HashMap::new();
     let mut order = Vec::new();
@@ -141,9 +141,9 @@ fn check_names(
         }
     }
     for (layer, there, name) in order.iter().filter_map(|layer| layers.get(layer)) {
-        check_vars(&layer.vars, &format!("host `{name}`"), there, &everywhere, roles, found);
+        check_vars(inventory, &layer.vars, &format!("host `{name}`"), there, &everywhere, roles, found);
     }
-    for set in sets {
+    for set in sets.iter().filter(|set| !inventory.unknown.contains(&set.instance.text)) {
         match everywhere.get(set.instance.text.as_str()) {
             Some(role) => check_param(&set.param, roles.get(*role), found),
             None => found.push(unknown_instance(&set.instance, &everywhere)),
@@ -156,6 +156,7 @@ fn all<'a>(instances: impl Iterator<Item = &'a BTreeMap<String, String>>) -> BTr
 }
 
 fn check_vars(
+    inventory: &Inventory,
     vars: &[Vars],
     whose: &str,
     there: &BTreeMap<&str, &str>,
@@ -163,7 +164,7 @@ fn check_vars(
     roles: &BTreeMap<String, Role>,
     found: &mut Diagnostics,
 ) {
-    for vars in vars {
+    for vars in vars.iter().filter(|vars| !inventory.unknown.contains(&vars.instance.text)) {
         let instance = &vars.instance;
         let Some(role) = there.get(instance.text.as_str()) else {
             found.push(if everywhere.contains_key(instance.text.as_str()) {
@@ -544,6 +545,19 @@ error: `port` of h is given twice, differently
   = keep one of them
 "
         );
+    }
+
+    #[test]
+    fn values_for_a_mistyped_role_are_no_second_mistake() {
+        for roles in ["ngnix", "{ngnix: front}"] {
+            let instance = if roles == "ngnix" { "ngnix" } else { "front" };
+            let text = format!(
+                "groups: {{g: {{roles: [{roles}], vars: {{{instance}: {{workers: 1}}}}, hosts: {{h: {{vars: {{{instance}: {{workers: 2}}}}}}}}}}}}"
+            );
+            let (_, found) = with_inventory(&text, &[&format!("{instance}.workers=3")]);
+            let found = brief(&found);
+            assert!(found.len() == 1 && found[0].starts_with("unknown role `ngnix`"), "{found:?}");
+        }
     }
 
     #[test]

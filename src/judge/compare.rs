@@ -20,6 +20,13 @@ pub(super) enum Comparison {
 /// Compares, and says what was wanted and found in words.
 pub(super) fn compare(resource: &Resource, attribute: &Attribute, want: &Want, observed: &Observed) -> Compared {
     let reading = observed.reading(attribute.name);
+    // Of several things that were asked for, those that are not so: what is found does not always show it at a glance.
+    let asked = match (want, reading) {
+        (Want::Matches(matcher), Some(Reading::Is(value))) if !matcher::holds(matcher, value) => {
+            matcher::unmet(matcher, value).to_string()
+        }
+        _ => wanted(want),
+    };
     let (comparison, got) = match reading {
         None => (Comparison::Unknown("it was not read".to_owned()), String::new()),
         Some(Reading::Unknown(why)) => (Comparison::Unknown(why.clone()), String::new()),
@@ -27,7 +34,7 @@ pub(super) fn compare(resource: &Resource, attribute: &Attribute, want: &Want, o
         Some(Reading::Absent) => (against(resource, attribute, want, &Value::Null, observed), "nothing".to_owned()),
         Some(Reading::Is(value)) => (against(resource, attribute, want, value, observed), found(want, value)),
     };
-    Compared { comparison, want: wanted(want), got }
+    Compared { comparison, want: asked, got }
 }
 
 /// The outcome of [`compare`].

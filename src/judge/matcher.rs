@@ -31,6 +31,18 @@ pub(super) fn holds(matcher: &Matcher, value: &Value) -> bool {
     }
 }
 
+/// The parts of a matcher that the value does not satisfy, where it asks for several things at once; else all of it.
+pub(super) fn unmet(matcher: &Matcher, value: &Value) -> Matcher {
+    match matcher {
+        Matcher::AllOf(all) => {
+            let unmet: Vec<Matcher> =
+                all.iter().filter(|part| !holds(part, value)).map(|part| unmet(part, value)).collect();
+            Matcher::AllOf(unmet)
+        }
+        other => other.clone(),
+    }
+}
+
 fn same(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::List(wanted), Value::List(found)) => {
@@ -56,6 +68,24 @@ mod tests {
     use regex::Regex;
 
     use super::*;
+
+    #[test]
+    fn the_parts_that_fail_are_told() {
+        let contains = |text: &str| Matcher::Contains(Value::from(text));
+        let not = |matcher: Matcher| Matcher::Not(Box::new(matcher));
+        let all = |parts: &[Matcher]| Matcher::AllOf(parts.to_vec());
+        let cases = [
+            (all(&[contains("a"), not(contains("b"))]), "not contains \"b\""),
+            (all(&[contains("x"), not(contains("z"))]), "contains \"x\""),
+            (all(&[contains("x"), not(contains("b")), contains("a")]), "contains \"x\" and not contains \"b\""),
+            (all(&[contains("a"), all(&[contains("b"), contains("x")])]), "contains \"x\""),
+            (contains("x"), "contains \"x\""),
+            (not(all(&[contains("a"), contains("b")])), "not contains \"a\" and contains \"b\""),
+        ];
+        for (matcher, told) in cases {
+            assert_eq!(unmet(&matcher, &Value::from("ab")).to_string(), told, "{matcher}");
+        }
+    }
 
     #[test]
     fn each_matcher() {
