@@ -8,6 +8,10 @@ use snowmelt::cli::{Cli, LogWriter};
 use snowmelt::resource::result::exit;
 use tracing_subscriber::EnvFilter;
 
+/// Parsing and judging make and drop many small strings on several threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     report_panics();
     let cli = Cli::parse();

@@ -69,3 +69,37 @@ fn dead_and_slow_hosts_behind_a_bastion_are_all_reported() {
     assert!(peak < MEMORY, "{peak} KiB");
     assert!(descriptors < 256, "{descriptors} descriptors");
 }
+
+/// A host that accepts and says nothing is listed first, and one host is worked on at a time. The silent one lets go only when the
+/// other has been worked on: had it kept its place, that would not come before its time is up.
+#[test]
+fn a_silent_host_does_not_keep_its_place() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let project = Project::new();
+    let marker = project.path("marker");
+    let project = project
+        .file(
+            "inventory.yml",
+            &format!(
+                "groups:\n  test:\n    roles: [x]\n    hosts:\n      a: {{address: 127.0.0.1, port: {port}, connect_timeout: 100s}}\n      \
+                 b: {{transport: local}}\n"
+            ),
+        )
+        .file("roles/x/role.yml", "resources:\n  - file: /etc/passwd\n")
+        .file("specs/x.yml", &format!("checks:\n  - command: touch {}\n    exit_status: 0\n", marker.display()));
+    let mut running = project.start(&["verify", "--parallel", "1", "--report", "json=r.json"]);
+    let (held, _) = silent.accept().unwrap();
+    while !marker.exists() && running.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    drop((held, silent));
+    running.wait().unwrap();
+    let report: Value = serde_json::from_str(&project.read("r.json")).unwrap();
+    let seconds = report["hosts"][0]["seconds"].as_f64().unwrap();
+    assert_eq!(
+        (report["hosts"][0]["outcome"].as_str(), report["hosts"][1]["outcome"].as_str()),
+        (Some("unreachable"), Some("judged"))
+    );
+    assert!(marker.exists() && seconds < 100.0, "the silent host was given up before the other had its turn");
+}

@@ -210,3 +210,79 @@ fn the_second_interrupt_lets_go_and_names_what_goes_on() {
         std::fs::write(project.path(&format!("{host}/go")), "").unwrap();
     }
 }
+
+#[test]
+fn what_is_known_to_be_wrong_is_never_unknown() {
+    for (declared, there, found, why) in [
+        ("link: ROOT/x\n    to: y", "mkdir ROOT/x", "a directory", "ROOT/x is no symbolic link; force: true"),
+        ("link: ROOT/x\n    to: y", "touch ROOT/x", "a file", "ROOT/x is no symbolic link; force: true"),
+        ("file: ROOT/x\n    content: new", "mkdir ROOT/x", "a directory", "ROOT/x is a folder, not a file"),
+        ("file: ROOT/x\n    mode: \"0644\"", "mkdir ROOT/x", "a directory", "ROOT/x is a folder, not a file"),
+        (
+            "file: ROOT/x\n    content: new",
+            "ln -s y ROOT/x",
+            "a symbolic link to y",
+            "ROOT/x is a symbolic link; declare",
+        ),
+        ("file: ROOT/x\n    state: absent", "mkdir ROOT/x", "a directory", "ROOT/x is a folder, not a file"),
+        ("link: ROOT/x\n    state: absent", "mkdir ROOT/x", "a directory", "ROOT/x is no symbolic link; force: true"),
+        ("directory: ROOT/x", "touch ROOT/x", "a file", "ROOT/x is no directory"),
+        ("directory: ROOT/x\n    state: absent", "touch ROOT/x", "a file", "ROOT/x is no directory"),
+        ("directory: ROOT/x", "ln -s y ROOT/x", "a symbolic link to y", "ROOT/x is a symbolic link; declare"),
+        ("line: a\n    file: ROOT/no/x", "touch ROOT/x", "no directory ROOT/no", "no directory ROOT/no"),
+        ("line: a\n    file: ROOT/no", "touch ROOT/x", "no file ROOT/no", "there is no such file; `create: true`"),
+    ] {
+        let project = Project::local("");
+        let root = project.path("").display().to_string();
+        let root = root.trim_end_matches('/');
+        let at = |text: &str| text.replace("ROOT", root);
+        project.write("roles/x/role.yml", &format!("resources:\n  - {}\n", at(declared)));
+        let make = at(there);
+        assert!(Command::new("sh").args(["-c", &make]).status().unwrap().success());
+        let is = || Command::new("stat").args(["-c", "%F %i %y", &at("ROOT/x")]).output().unwrap().stdout;
+        let was = is();
+        project
+            .run(&["verify", "--report", "text", "--report", "junit=v.xml"])
+            .code(1)
+            .says(&["pending", &at(found)])
+            .hides(&["unknown"]);
+        let report = project.read("v.xml");
+        let told = format!("found {}", at(found));
+        assert!(report.contains("<failure") && report.contains(&told) && !report.contains("<error"), "{report}");
+        project.run(&["apply", "--yes"]).code(1).says(&["failed", &at(why)]).hides(&["unknown"]);
+        assert_eq!(is(), was, "{declared}");
+    }
+    // What is not there needs no line taken out of it.
+    let project = Project::local("");
+    let root = project.path("").display().to_string();
+    let role = format!("resources:\n  - line: a\n    file: {root}/no/x\n    state: absent\n");
+    project.write("roles/x/role.yml", &role);
+    project.run(&["verify"]).code(0);
+}
+
+#[test]
+fn a_service_without_a_unit_is_wrong_unless_something_may_bring_it() {
+    let role = "resources:\n  - service: no-such-unit\n    running: true\n    enabled: true\n";
+    let project = Project::local("");
+    project.write("roles/x/role.yml", role);
+    project.run(&["verify"]).code(1).says(&["no unit no-such-unit.service"]).hides(&["unknown"]);
+    project.write("specs/x.yml", "checks:\n  - service: no-such-unit\n    running: true\n");
+    project.run(&["verify"]).code(1).says(&["failed", "no unit no-such-unit.service"]).hides(&["unknown"]);
+    let provider = "  - command: bring it\n    run: 'true'\n    unless: 'false'\n";
+    project.write("roles/x/role.yml", &role.replace("resources:\n", &format!("resources:\n{provider}")));
+    project.run(&["plan"]).says(&["undecided", "after command:bring it: no unit no-such-unit.service"]);
+}
+
+#[test]
+fn an_address_that_was_shown_can_be_given_back() {
+    let project = fleet("  - line: \"10.0.0.1 db.internal\"\n    file: ROOT/hosts\n    match: 'db\\.internal'\n");
+    project.write("hosts", "10.0.0.9 db.internal\n");
+    let shown = project.run(&["verify", "-l", "web1", "--report", "junit=-"]).code(1).stdout;
+    let command = shown.split("to put it right: snowmelt ").nth(1).unwrap().lines().next().unwrap();
+    let command = command.replace("&apos;", "'");
+    let line = format!("{} {command} --yes", env!("CARGO_BIN_EXE_snowmelt"));
+    let pasted = Command::new("sh").args(["-c", &line]).current_dir(project.path("")).output().unwrap();
+    assert!(pasted.status.success(), "{line}: {pasted:?}");
+    assert_eq!(project.read("hosts"), "10.0.0.1 db.internal\n");
+    project.run(&["plan", "--only", "line:["]).code(2).says(&["--only line:["]);
+}

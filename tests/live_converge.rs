@@ -163,3 +163,26 @@ fn a_reload_that_was_not_reached_is_made_up_for_by_the_next_run() {
     assert_eq!(greeting(), "two");
     project.run(&["verify"]).code(0);
 }
+
+#[test]
+fn what_an_act_consists_of_is_none_of_the_processes_that_are_checked() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let role = "resources:\n  - command: start it\n    run: \"setsid -f sleep 86398 >/dev/null 2>&1\"\n    unless: pgrep -f 'sleep 86[3]98'\n";
+    let spec = "checks:\n  - process: sleep\n    count: 1\n    args: sleep 86398\n  - process: sh\n    running: false\n  \
+                - process: sudo\n    running: false\n  - process: our files\n    pattern: snowmelt-act\n    running: false\n";
+    for user in ["deploy", "root"] {
+        let project = Project::new()
+            .file("inventory.yml", &hosts.inventory(user, &["x"]))
+            .file("roles/x/role.yml", role)
+            .file("specs/x.yml", spec);
+        for detached in [true, false] {
+            hosts[0].ask("pkill -x sleep || :");
+            if !detached {
+                hosts[0].ask("mv -f /usr/bin/systemd-run /usr/bin/no-systemd-run");
+            }
+            project.run(&["apply", "--yes"]).code(0).says(&["changed"]);
+            project.run(&["verify"]).code(0);
+        }
+        hosts[0].ask("mv -f /usr/bin/no-systemd-run /usr/bin/systemd-run");
+    }
+}

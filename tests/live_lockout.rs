@@ -114,7 +114,35 @@ const CASES: &[Case] = &[
         oracle: "test \"$(stat -c '%U %a' /etc/ssh/test_authorized_keys)\" = 'root 644' && ! grep -q nobody /etc/ssh/test_authorized_keys",
         says: &["nobody could log in after it"],
     },
+    // Declared after what takes it up.
+    Case {
+        resources: "  - file: /etc/ssh/sshd_config.d/us.conf\n    content: \"# none\\n\"\n  - service: ssh\n    running: true\n    validate: sshd -t\n    \
+                    reload_on: [/etc/ssh/**]\n  - line: AllowUsers root\n    file: /etc/ssh/sshd_config\n",
+        oracle: "test ! -e /etc/ssh/sshd_config.d/us.conf && ! grep -q AllowUsers /etc/ssh/sshd_config && systemctl is-active ssh",
+        says: &["nobody could log in after it", "authenticate"],
+    },
+    // No program comes of a login.
+    Case {
+        resources: "  - file: /home/deploy/.bashrc\n    content: \"exit 1\\n\"\n",
+        oracle: "grep -q PS1 /home/deploy/.bashrc && test \"$(stat -c %U /home/deploy/.bashrc)\" = deploy",
+        says: &["nobody could log in after it"],
+    },
 ];
+
+#[test]
+fn what_somebody_else_changed_about_logins_is_not_taken_up_by_the_way() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    let project = project(&hosts, host, "  - service: ssh\n    running: true\n    reload_on: [/etc/ssh/**]\n");
+    applied(&project, 0);
+    host.spoil("sleep 1; echo 'DenyUsers deploy' >/etc/ssh/sshd_config.d/them.conf");
+    applied(&project, 1).says(&["--restart"]);
+    lets_in(host);
+    // Whoever asks for it is locked out by what was there, and told so.
+    let ran = project.run(&["apply", "--yes", "--restart", "way-in/service:ssh"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    ran.says(&["nothing could be put back"]);
+}
 
 #[test]
 fn a_host_that_nobody_can_reach_any_more_takes_the_change_back() {

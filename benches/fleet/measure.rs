@@ -1,4 +1,4 @@
-//! What a command costs: time, CPU here, CPU on the hosts, memory. Medians of rounds in which the candidates take turns.
+//! What a command costs: time, CPU here, CPU on the hosts, memory, in rounds in which the candidates take turns.
 //!
 //! It refuses to know what is measured.
 
@@ -39,6 +39,11 @@ impl Candidate {
 
     /// Runs it once, which must succeed.
     pub(crate) fn run(&self, hosts: &[Host]) -> Cost {
+        self.try_run(hosts).unwrap_or_else(|said| panic!("{} did not succeed: {said}", self.name))
+    }
+
+    /// Runs it once; what it said if it did not succeed.
+    pub(crate) fn try_run(&self, hosts: &[Host]) -> Result<Cost, String> {
         // bash tells the times of a child and its children to the millisecond; std has no way to ask.
         const TIMED: &str = "TIMEFORMAT='%3R %3U %3S'; time \"$@\" >out.txt 2>err.txt";
         let before = cpu_of(hosts);
@@ -52,34 +57,55 @@ impl Candidate {
         if !output.status.success() {
             let said =
                 ["out.txt", "err.txt"].map(|name| fs::read_to_string(self.folder.join(name)).unwrap_or_default());
-            panic!("{} did not succeed ({}): {}", self.name, output.status, said.join(""));
+            return Err(format!("{}: {}", output.status, said.join("")));
         }
         // What the hosts still do for a session that has ended belongs to it.
         thread::sleep(Duration::from_millis(200));
         let times = String::from_utf8_lossy(&output.stderr).into_owned();
         let times: Vec<f64> = times.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         let [wall, user, system] = times[..] else { panic!("bash did not tell the time: {times:?}") };
-        Cost { wall, cpu: user + system, hosts: cpu_of(hosts) - before }
+        Ok(Cost { wall, cpu: user + system, hosts: cpu_of(hosts) - before })
     }
 }
 
-/// Runs all candidates once for nothing, then in turn for `rounds` rounds. The median of each, in their order.
-pub(crate) fn side_by_side(candidates: &[Candidate], rounds: usize, hosts: &[Host]) -> Vec<Cost> {
-    for candidate in candidates {
-        candidate.run(hosts);
+/// The costs of several runs of one candidate, one per round.
+pub(crate) struct Series(Vec<Cost>);
+
+impl Series {
+    /// The middle of one part of the cost, and the least and the most of it.
+    pub(crate) fn of(&self, part: fn(&Cost) -> f64) -> (f64, f64, f64) {
+        spread(self.0.iter().map(part).collect())
     }
-    let mut costs: Vec<Vec<Cost>> = candidates.iter().map(|_| Vec::new()).collect();
+
+    /// This part of the cost as a multiple of another candidate's, round by round.
+    pub(crate) fn times(&self, other: &Self, part: fn(&Cost) -> f64) -> (f64, f64, f64) {
+        spread(self.0.iter().zip(&other.0).map(|(one, other)| part(one) / part(other)).collect())
+    }
+}
+
+/// The middle of some numbers, and the least and the most of them.
+pub(crate) fn spread(numbers: Vec<f64>) -> (f64, f64, f64) {
+    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (middle(numbers), least, most)
+}
+
+/// Runs all candidates once, for nothing.
+pub(crate) fn warm_up(candidates: &[Candidate]) {
+    for candidate in candidates {
+        candidate.run(&[]);
+    }
+}
+
+/// Runs all candidates in turn for `rounds` rounds, so that a machine that gets slower gets slower for all of them.
+pub(crate) fn side_by_side(candidates: &[Candidate], rounds: usize, hosts: &[Host]) -> Vec<Series> {
+    let mut costs: Vec<Series> = candidates.iter().map(|_| Series(Vec::new())).collect();
     for _ in 0..rounds {
-        for (candidate, costs) in candidates.iter().zip(&mut costs) {
-            costs.push(candidate.run(hosts));
+        for (candidate, series) in candidates.iter().zip(&mut costs) {
+            series.0.push(candidate.run(hosts));
         }
     }
-    costs.iter().map(|costs| median(costs)).collect()
-}
-
-fn median(costs: &[Cost]) -> Cost {
-    let of = |part: fn(&Cost) -> f64| middle(costs.iter().map(part).collect());
-    Cost { wall: of(|cost| cost.wall), cpu: of(|cost| cost.cpu), hosts: of(|cost| cost.hosts) }
+    costs
 }
 
 /// The median of some numbers.

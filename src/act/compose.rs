@@ -96,6 +96,13 @@ enum SlotWork {
     },
 }
 
+impl SlotWork {
+    /// What cannot be done, and is known to: it is tried in its turn like everything else, and ends the run with this message.
+    fn failing(why: &str) -> Self {
+        Self::Kind(Work::Shell(format!("fail {}\n", quote::always(why))))
+    }
+}
+
 /// One host as it was declared, read and judged.
 #[derive(Clone, Copy)]
 pub struct Situation<'a> {
@@ -133,6 +140,7 @@ pub fn compose(
         left_out: BTreeMap::new(),
         slots: Vec::new(),
     };
+    let selection = &selection.among(&catalog.resources);
     composer.choose(selection, spent);
     composer.kinds();
     composer.edits();
@@ -246,17 +254,31 @@ impl<'a> Composer<'a> {
                 whole.resources.extend(members);
                 continue;
             }
-            let (old, still) = match self.observations.files.get(path) {
-                Some(FileReading::Content(bytes)) => (Some(bytes.as_slice()), Still::Digest(Digest::of(bytes))),
-                Some(FileReading::Absent) => (None, Still::Absent),
-                // Not there yet: the next pass will know it.
-                _ => continue,
-            };
+            // Not there yet: the next pass will know it.
             if members.iter().all(|index| matches!(self.judged[*index].verdict, Verdict::Undecided { .. })) {
                 continue;
             }
-            let Some((content, sensitive)) = self.folded(path, old) else { continue };
             let position = members.iter().copied().max().unwrap_or_default();
+            let title = format!("edit {path}");
+            let (old, still) = match self.observations.files.get(path) {
+                Some(FileReading::Content(bytes)) => (Some(bytes.as_slice()), Still::Digest(Digest::of(bytes))),
+                Some(FileReading::Absent) => (None, Still::Absent),
+                Some(FileReading::NoFolder) => {
+                    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+                    let work = SlotWork::failing(&format!("{}: declare it first", Need::Parent(folder.to_owned())));
+                    self.slots.push(Slot { position, rank: 1, resources: members, title, work });
+                    continue;
+                }
+                _ => continue,
+            };
+            let (content, sensitive) = match self.folded(path, old) {
+                Ok(folded) => folded,
+                Err(why) => {
+                    let work = SlotWork::failing(&format!("{path}: {why}"));
+                    self.slots.push(Slot { position, rank: 1, resources: members, title, work });
+                    continue;
+                }
+            };
             let write = FileWrite {
                 item: position,
                 path: path.to_owned(),
@@ -269,24 +291,23 @@ impl<'a> Composer<'a> {
                 validate: None,
                 still,
             };
-            let title = format!("edit {path}");
             let work = SlotWork::Kind(Work::Files(vec![write]));
             self.slots.push(Slot { position, rank: 1, resources: members, title, work });
         }
     }
 
     /// The text of a file after all its edits, in declared order; those that are due but not selected are left out.
-    fn folded(&self, path: &str, old: Option<&[u8]>) -> Option<(String, bool)> {
+    fn folded(&self, path: &str, old: Option<&[u8]>) -> Result<(String, bool), String> {
         let mut text = old.map(|old| String::from_utf8_lossy(old).into_owned());
         let mut sensitive = false;
         for (index, resource) in self.catalog.resources.iter().enumerate() {
             let counts = !resource.is_check && resource.blocked.is_none() && !self.left_out.contains_key(&index);
             if counts && resource.kind.edits(resource) == Some(path) {
-                text = Some(resource.kind.edit(resource, text.as_deref()).ok()?);
+                text = Some(resource.kind.edit(resource, text.as_deref())?);
                 sensitive |= resource.holds_secret();
             }
         }
-        Some((text?, sensitive))
+        Ok((text.unwrap_or_default(), sensitive))
     }
 
     /// Validations and refreshes of what watches something that is due, or is not current.
@@ -322,15 +343,19 @@ impl<'a> Composer<'a> {
                 self.left_out.insert(index, Action::NotSelected(why));
                 continue;
             }
-            let allowed = stale
-                .filter(|stale| stale.is_ours || stale.refresh != Refresh::Restart || selection.restarts(resource));
+            // What somebody else changed about logins cannot be put back: it is not taken up by the way.
+            let by_itself = |refresh| refresh != Refresh::Restart && !self.decides_login(index);
+            let allowed =
+                stale.filter(|stale| stale.is_ours || by_itself(stale.refresh) || selection.restarts(resource));
             if stale.is_some() && allowed.is_none() {
-                // What it watches is due as well: then it is refreshed for that.
-                if members.is_empty() && !self.due.contains(&index) {
-                    let why = format!("it was so before; restart it with --restart {}", resource.address);
+                // What it watches is due as well: then it is refreshed for that, unless that may lock somebody out.
+                let is_left = members.is_empty() || self.decides_login(index);
+                if is_left && !self.due.contains(&index) {
+                    let address = resource.address.to_string();
+                    let why = format!("it was so before; restart it with --restart {}", quote::sh(&address));
                     self.left_out.insert(index, Action::NotSelected(why));
                 }
-                if members.is_empty() {
+                if is_left {
                     continue;
                 }
             }

@@ -65,7 +65,11 @@ pub(super) fn taking_back(steps: &[Guarded]) -> String {
                     );
                 }
                 TakenBack::Never => {
-                    let _ = writeln!(shell, "say 'what this did cannot be put back: '{}", quote::always(title));
+                    let _ = writeln!(
+                        shell,
+                        "say 'what this did cannot be put back, rules of the packet filters excepted: '{}",
+                        quote::always(title)
+                    );
                     break;
                 }
             }
@@ -82,6 +86,9 @@ pub(super) fn taking_back(steps: &[Guarded]) -> String {
                 quote::always(title)
             );
         }
+    }
+    if steps.iter().all(|step| step.back.iter().all(|back| *back == TakenBack::Never)) {
+        text.push_str("say 'nothing could be put back: what was taken up was there before this run'\n");
     }
     text.push_str("put_rules_back\n");
     text

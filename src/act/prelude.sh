@@ -407,6 +407,7 @@ take_away() {
 	if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 0; fi
 	folder=${1%/*}
 	enter "${folder:-/}"
+	if [ -d "./${1##*/}" ] && [ ! -L "./${1##*/}" ]; then fail "$1 is a folder, not a file; it was left alone"; fi
 	keep "$1"
 	rm -f -- "./${1##*/}" || fail "$1 was not removed"
 }

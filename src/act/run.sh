@@ -139,6 +139,9 @@ sweep "$RUN"
 b act
 e act 0
 # What is so now, in the same words as before; nothing is believed because it was done.
-sh "$d/observe.sh" 9>&-
+# None of the processes that are looked for is this run, or what follows it. A number may have been given anew.
+read -r follower <"$d/follower"
+grep -qF "$d/start.sh" "/proc/$follower/cmdline" 2>/dev/null || follower=
+ACT_PROCESSES="$$ $follower" sh "$d/observe.sh" 9>&-
 printf 'ended %s %s\n' "$(date +%s)" "${FAILED:-0}" >>"$S/run"
 finish

@@ -10,8 +10,8 @@ use crate::resource::Resource;
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     tags: Vec<String>,
-    only: Vec<GlobMatcher>,
-    restart: Vec<GlobMatcher>,
+    only: Vec<Pattern>,
+    restart: Vec<Pattern>,
     confirmed: Option<BTreeMap<String, Agreement>>,
 }
 
@@ -27,12 +27,24 @@ pub enum Agreement {
 }
 
 impl Selection {
-    /// From what was typed. Addresses may be globs, and may leave out the role.
-    ///
-    /// # Errors
-    /// The address that is no valid pattern, with the reason.
-    pub fn new(tags: &[String], only: &[String], restart: &[String]) -> Result<Self, String> {
-        Ok(Self { tags: tags.to_vec(), only: matchers(only)?, restart: matchers(restart)?, confirmed: None })
+    /// From what was typed. An address may be a glob, and may leave out the role.
+    pub fn new(tags: &[String], only: &[String], restart: &[String]) -> Self {
+        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+        Self { tags: tags.to_vec(), only: patterns(only), restart: patterns(restart), confirmed: None }
+    }
+
+    /// The same, among these resources: what is the address of one of them stands for that one alone, whatever it would match
+    /// as a glob.
+    pub(super) fn among(&self, resources: &[Resource]) -> Self {
+        let exact = |patterns: &[Pattern]| -> Vec<Pattern> {
+            let is_exact = |pattern: &Pattern| resources.iter().any(|resource| pattern.names(&Names::of(resource)));
+            let alone = |pattern: &Pattern| match is_exact(pattern) {
+                true => Pattern { glob: None, ..pattern.clone() },
+                false => pattern.clone(),
+            };
+            patterns.iter().map(alone).collect()
+        };
+        Self { only: exact(&self.only), restart: exact(&self.restart), ..self.clone() }
     }
 
     /// The same, and by address only what somebody agreed to.
@@ -71,28 +83,84 @@ impl Selection {
         let acting = || resources.iter().filter(|resource| !resource.is_check);
         let tags = self.tags.iter().filter(|tag| !acting().any(|resource| resource.tags.contains(tag)));
         let mut none: Vec<_> = tags.map(|tag| ("--tags", tag.clone())).collect();
-        for (flag, matchers) in [("--only", &self.only), ("--restart", &self.restart)] {
+        for (flag, patterns) in [("--only", &self.only), ("--restart", &self.restart)] {
             let of_none =
-                |matcher: &&GlobMatcher| !acting().any(|resource| matches(std::slice::from_ref(*matcher), resource));
-            none.extend(matchers.iter().filter(of_none).map(|matcher| (flag, matcher.glob().glob().to_owned())));
+                |pattern: &&Pattern| !acting().any(|resource| matches(std::slice::from_ref(*pattern), resource));
+            none.extend(patterns.iter().filter(of_none).map(|pattern| (flag, pattern.text.clone())));
         }
         none
     }
 }
 
-fn matchers(patterns: &[String]) -> Result<Vec<GlobMatcher>, String> {
-    let one = |pattern: &String| {
-        let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-        glob.map(|glob| glob.compile_matcher()).map_err(|error| format!("`{pattern}`: {}", error.kind()))
-    };
-    patterns.iter().map(one).collect()
+/// What was typed for addresses.
+#[derive(Clone, Debug)]
+struct Pattern {
+    text: String,
+    /// None where it is no glob, and can only be an address.
+    glob: Option<GlobMatcher>,
 }
 
-fn matches(matchers: &[GlobMatcher], resource: &Resource) -> bool {
-    let (full, local) = (resource.address.to_string(), resource.address.local());
-    matchers.iter().any(|matcher| {
-        matcher.is_match(&full)
-            || matcher.is_match(&local)
-            || resource.id.as_ref().is_some_and(|id| matcher.is_match(id))
-    })
+/// What a resource is called.
+struct Names<'a> {
+    full: String,
+    local: String,
+    id: Option<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(resource: &'a Resource) -> Self {
+        Self { full: resource.address.to_string(), local: resource.address.local(), id: resource.id.as_deref() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        [self.full.as_str(), self.local.as_str()].into_iter().chain(self.id)
+    }
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        let glob = GlobBuilder::new(text).literal_separator(false).build().ok().map(|glob| glob.compile_matcher());
+        Self { text: text.to_owned(), glob }
+    }
+
+    /// Whether it is the address itself.
+    fn names(&self, names: &Names<'_>) -> bool {
+        names.all().any(|name| name == self.text)
+    }
+
+    fn matches(&self, names: &Names<'_>) -> bool {
+        self.names(names) || self.glob.as_ref().is_some_and(|glob| names.all().any(|name| glob.is_match(name)))
+    }
+}
+
+fn matches(patterns: &[Pattern], resource: &Resource) -> bool {
+    let names = Names::of(resource);
+    patterns.iter().any(|pattern| pattern.matches(&names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds;
+    use crate::resource::testing::resource;
+
+    #[test]
+    fn an_address_selects_itself_and_nothing_else() {
+        let link = kinds::find("link").unwrap();
+        let all = ["/db\\.x", "/db.x", "/[a]", "/a", "/{b,c}", "/b", "/d*", "/dd", "/e?", "/[", "/e"]
+            .map(|path| resource(link, path, &[]));
+        let selected = |only: &str| -> Vec<&str> {
+            let selection = Selection::new(&[], &[only.to_owned()], &[]).among(&all);
+            all.iter().filter(|one| selection.excludes(one).is_none()).map(Resource::identity).collect()
+        };
+        for one in &all {
+            for address in [one.address.to_string(), one.address.local()] {
+                assert_eq!(selected(&address), [one.identity()], "{address}");
+                let selection = Selection::new(&[], &[address.clone()], &[address]);
+                assert_eq!(selection.unmatched(&all), []);
+            }
+        }
+        assert_eq!(selected("link:/[bd]*"), ["/db\\.x", "/db.x", "/b", "/d*", "/dd"]);
+        assert_eq!(Selection::new(&[], &["link:[".into()], &[]).unmatched(&all), [("--only", "link:[".to_owned())]);
+    }
 }

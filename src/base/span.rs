@@ -5,21 +5,31 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A file of the project as it was read: its path as users know it, and its text.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Source {
     /// The path relative to the project, with `/`; for text that is in no file, a name such as `--set`.
     pub path: PathBuf,
     /// The whole text.
     pub text: String,
+    /// Where its lines end, once somebody has asked for a line: a report asks for that of every resource of every host.
+    line_ends: OnceLock<Box<[usize]>>,
 }
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for Source {}
 
 impl Source {
     /// A source to point spans at.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self { path: path.into(), text: text.into(), line_ends: OnceLock::new() })
     }
 }
 
@@ -83,7 +93,8 @@ impl Span {
 
     /// Line of the first byte, counted from 1.
     pub fn line(&self) -> usize {
-        self.source.text[..self.start].matches('\n').count() + 1
+        let find = || self.source.text.match_indices('\n').map(|(at, _)| at).collect();
+        self.source.line_ends.get_or_init(find).partition_point(|end| *end < self.start) + 1
     }
 
     /// Column of the first character in its line, counted in characters from 1.

@@ -239,7 +239,9 @@ impl Finder<'_> {
         let itself = pattern.strip_suffix("/**");
         let declared = self.drafts.iter().enumerate().filter(|(_, draft)| !draft.resource.is_check);
         let matched = declared.filter(|(_, draft)| {
-            draft.resource.kind.path(&draft.resource).is_some_and(|path| glob.is_match(path) || Some(path) == itself)
+            let resource = &draft.resource;
+            let path = resource.kind.path(resource).or_else(|| resource.kind.edits(resource));
+            path.is_some_and(|path| glob.is_match(path) || Some(path) == itself)
         });
         Ok(matched.map(|(at, _)| at).collect())
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use indexmap::IndexMap;
 use minijinja::value::Value as Jinja;
@@ -33,6 +33,9 @@ use crate::kinds;
 use crate::resource::facts::{OsFamily, PATHS};
 use crate::resource::{Facts, Kind, Resource};
 
+/// How many catalogs of a check are kept for whoever asks for them next: as many as are worked on at a time anyway.
+const MOST_CHECKED: usize = 25;
+
 /// Gives the secret with a name (`scope/name`), or says why it cannot.
 pub type SecretProvider = dyn Fn(&str) -> Result<Secret, NoSecret> + Send + Sync;
 
@@ -49,6 +52,8 @@ pub struct Resolver {
     file_provider: Option<Box<FileProvider>>,
     missing: Mutex<BTreeMap<String, String>>,
     groups: OnceLock<Arc<BTreeMap<String, Jinja>>>,
+    /// What a check has resolved of its first hosts, by name, until it is asked for.
+    checked: Mutex<BTreeMap<String, Catalog>>,
 }
 
 /// What is known of a host's facts.
@@ -78,6 +83,13 @@ pub(crate) struct Run {
     pub(crate) incomplete: bool,
 }
 
+impl Run {
+    fn into_catalog(self, host: &Host) -> Catalog {
+        let roles = self.roles.into_iter().map(|role| role.instance).collect();
+        Catalog { host: host.name.clone(), roles, resources: self.resources }
+    }
+}
+
 impl Resolver {
     /// A resolver for this project, with all kinds there are.
     pub fn new(project: Arc<Project>) -> Self {
@@ -91,9 +103,9 @@ impl Resolver {
             .iter()
             .map(|(name, role)| (name.clone(), Engine::new(role.files.templates.clone())))
             .collect();
-        let (missing, groups) = (Mutex::default(), OnceLock::new());
+        let (missing, groups, checked) = (Mutex::default(), OnceLock::new(), Mutex::default());
         let uses = project.roles.iter().map(|(name, role)| (name.clone(), needs::uses(&project, role))).collect();
-        Self { project, kinds, engines, uses, provider: None, file_provider: None, missing, groups }
+        Self { project, kinds, engines, uses, provider: None, file_provider: None, missing, groups, checked }
     }
 
     /// Where secrets come from. Without it, what uses one is blocked.
@@ -115,6 +127,9 @@ impl Resolver {
     /// # Errors
     /// Every mistake that was found.
     pub fn resolve(&self, host: &Host, facts: Option<&Facts>) -> Result<Catalog, Diagnostics> {
+        if let (None, Some(checked)) = (facts, self.checked().remove(&host.name)) {
+            return Ok(checked);
+        }
         let mut run = self.run(host, facts.map_or(View::Nothing, View::Known));
         if facts.is_none() && !run.mistakes.has_errors() && self.fact_needs(host).is_some() {
             run.mistakes
@@ -123,8 +138,11 @@ impl Resolver {
         if run.mistakes.has_errors() {
             return Err(run.mistakes);
         }
-        let roles = run.roles.into_iter().map(|role| role.instance).collect();
-        Ok(Catalog { host: host.name.clone(), roles, resources: run.resources })
+        Ok(run.into_catalog(host))
+    }
+
+    fn checked(&self) -> MutexGuard<'_, BTreeMap<String, Catalog>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which facts of a host must be read before it can be resolved; none where nothing asks for any.
@@ -153,7 +171,7 @@ impl Resolver {
             all.extend(needs::of_role(self, role));
         }
         let of_hosts: Vec<Diagnostics> =
-            hosts.par_iter().map(|host| self.check_host(&self.project.hosts[*host])).collect();
+            hosts.par_iter().enumerate().map(|(number, host)| self.check_host(*host, number < MOST_CHECKED)).collect();
         // What the code alone has shown to be wrong is not said again by those whose values run into it.
         for mistake in of_hosts.iter().flatten() {
             if !all.iter().any(|known| known != mistake && overlap(known.span.as_ref(), mistake.span.as_ref())) {
@@ -197,9 +215,16 @@ impl Resolver {
         all
     }
 
-    fn check_host(&self, host: &Host) -> Diagnostics {
+    /// The mistakes of one host. `keep`: what was resolved without any is kept for [`Resolver::resolve`].
+    fn check_host(&self, host: usize, keep: bool) -> Diagnostics {
+        let host = &self.project.hosts[host];
         if self.fact_needs(host).is_none() {
-            return self.run(host, View::Nothing).mistakes;
+            let mut run = self.run(host, View::Nothing);
+            let mistakes = std::mem::replace(&mut run.mistakes, Diagnostics::new());
+            if keep && !mistakes.has_errors() {
+                self.checked().insert(host.name.clone(), run.into_catalog(host));
+            }
+            return mistakes;
         }
         let mut families = self.families(host).into_iter();
         let Some(first) = families.next() else { return Diagnostics::new() };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::args::{self, Global, Limit, Narrow, Pace, Set};
@@ -96,9 +96,7 @@ pub(super) fn settings(global: &Global, asked: &Asked<'_>, screen: &Screen) -> R
     let Loaded { root, mut project } = load(global, asked.set, screen)?;
     let hosts = select(&mut project, asked.limit)?;
     let selection = match asked.narrow {
-        Some(narrow) => Selection::new(&narrow.tags, &narrow.only, &narrow.restart).map_err(|wrong| {
-            Failure::new(wrong, "write role/kind:identity, for instance nginx/file:/etc/nginx/nginx.conf")
-        })?,
+        Some(narrow) => Selection::new(&narrow.tags, &narrow.only, &narrow.restart),
         None => Selection::default(),
     };
     let settings = defaults(&root, project, hosts, &global.identity, screen);
@@ -241,11 +239,16 @@ pub(super) fn home() -> Option<PathBuf> {
 }
 
 fn user() -> String {
+    // Asked for more than once, and where the environment does not tell, it costs a process.
+    static USER: OnceLock<String> = OnceLock::new();
     let told = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
-    told("USER")
-        .or_else(|| told("LOGNAME"))
-        .or_else(|| first_line_of("id", "-un"))
-        .unwrap_or_else(|| "unknown".to_owned())
+    let ask = || {
+        told("USER")
+            .or_else(|| told("LOGNAME"))
+            .or_else(|| first_line_of("id", "-un"))
+            .unwrap_or_else(|| "unknown".to_owned())
+    };
+    USER.get_or_init(ask).clone()
 }
 
 /// `user@machine`, as hosts remember who acted.

@@ -142,10 +142,12 @@ impl Context<'_> {
                 }
             },
             Some(FileReading::Absent) => None,
+            // Where nothing is to be written, nothing is missing.
+            Some(FileReading::NoFolder) if edit(None).is_ok_and(|new| new.is_empty()) => None,
             Some(FileReading::NoFolder) => {
                 let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
-                let verdict = self.unready(&Need::Parent(folder));
-                return one.add("state", verdict, want, "no such folder", None);
+                let need = Need::Parent(folder);
+                return one.add("state", self.unready("state", &need), want, &need.to_string(), None);
             }
             Some(FileReading::Unknown(why)) => {
                 return one.add("state", Verdict::Unknown(format!("{path}: {why}")), want, "", None);
@@ -166,8 +168,8 @@ impl Context<'_> {
                 }
             },
             Err(_) if old.is_none() => {
-                let verdict = self.unready(&Need::File(path.to_owned()));
-                one.add("state", verdict, want, "no such file", None);
+                let need = Need::File(path.to_owned());
+                one.add("state", self.unready("state", &need), want, &need.to_string(), None);
             }
             Err(why) => one.add("state", Verdict::Unknown(why), want, "", None),
         }
@@ -184,15 +186,17 @@ impl Context<'_> {
     fn judge_readings(&self, one: &mut Judged, observations: &Observations, index: usize) {
         let observed = &observations.observed[index];
         let table = self.resource.kind.table();
-        // What has no state of its own is something to be done.
-        let (present, absent) = if table.has_state { ("present", "absent") } else { ("done", "not done") };
+        // What has no state of its own is something to be done, unless it is a thing that cannot be there yet.
+        let is_thing = table.has_state || matches!(observed.existence, Existence::Unready(_));
+        let (present, absent) = if is_thing { ("present", "absent") } else { ("done", "not done") };
         let want = match self.resource.state {
             State::Present => present,
             State::Absent => absent,
         };
         let (verdict, got) = match (&observed.existence, self.resource.state) {
             (Existence::Unknown(why), _) => (Verdict::Unknown(why.clone()), String::new()),
-            (Existence::Unready(need), _) => (self.unready(need), need.to_string()),
+            (Existence::Unready(need), _) => (self.unready("state", need), need.to_string()),
+            (Existence::Other(what), _) => (self.wrong("state"), what.clone()),
             (Existence::Absent, State::Present) => (self.wrong("state"), absent.to_owned()),
             (Existence::Absent, State::Absent) => (Verdict::InSync, absent.to_owned()),
             (Existence::Present, State::Absent) => (self.wrong("state"), present.to_owned()),
@@ -230,7 +234,7 @@ impl Context<'_> {
             let verdict = match compared.comparison {
                 Comparison::Same => Verdict::InSync,
                 Comparison::Differs => self.wrong(attribute.name),
-                Comparison::Unready(need) => self.unready(&need),
+                Comparison::Unready(need) => self.unready(attribute.name, &need),
                 Comparison::Unknown(why) => Verdict::Unknown(why),
             };
             let hidden = self.resource.hides(attribute.name);
@@ -301,8 +305,9 @@ impl Context<'_> {
         if applied.attributes.get(attribute) == declared.as_ref() { Verdict::Drifted } else { Verdict::Pending }
     }
 
-    /// Undecided if something earlier that is due may provide what is missing, else unknown.
-    fn unready(&self, need: &Need) -> Verdict {
+    /// Undecided if something earlier that is due may provide what is missing. Else it is known that what needs it cannot be as
+    /// declared; only without a program to ask, nothing is known.
+    fn unready(&self, attribute: &str, need: &Need) -> Verdict {
         let provider = (0..self.earlier.len()).rev().find(|index| {
             let resource = &self.catalog.resources[*index];
             self.earlier[*index].is_due() && !resource.is_check && resource.kind.provides(resource, need)
@@ -311,7 +316,8 @@ impl Context<'_> {
             Some(index) if !self.resource.is_check => {
                 Verdict::Undecided { after: self.catalog.resources[index].address.clone(), why: need.to_string() }
             }
-            _ => Verdict::Unknown(need.to_string()),
+            _ if matches!(need, Need::Tool(_)) => Verdict::Unknown(need.to_string()),
+            _ => self.wrong(attribute),
         }
     }
 }

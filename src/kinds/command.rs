@@ -35,6 +35,7 @@ use std::time::Duration;
 use crate::base::clean;
 use crate::base::quote;
 use crate::base::value::Value;
+use crate::resource::login;
 use crate::resource::{
     Attribute, Due, Example, Existence, Guard, Identity, Kind, Mistake, Need, Observed, Probe, ProbeAnswer, ProbeEnd,
     Reading, Resource, Spoil, Step, Table, Type, Want, Work,
@@ -231,10 +232,13 @@ impl Kind for Command {
         due.iter().enumerate().map(step).collect()
     }
 
-    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
+    fn may_lock_out(&self, resource: &Resource, user: &str) -> bool {
         let words = run(resource).command;
-        let mut words = words.split(|c: char| c.is_whitespace() || ";&|()`$'\"".contains(c));
-        words.any(|word| WAYS_IN.contains(&word.rsplit('/').next().unwrap_or(word)))
+        let mut words = words.split(|c: char| c.is_whitespace() || ";&|()`$'\"<>=".contains(c));
+        words.any(|word| {
+            let is_path = word.len() > 1 && word.starts_with('/');
+            WAYS_IN.contains(&word.rsplit('/').next().unwrap_or(word)) || (is_path && login::decides(word, user))
+        })
     }
 
     fn provides(&self, resource: &Resource, need: &Need) -> bool {

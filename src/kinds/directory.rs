@@ -8,8 +8,9 @@
 //! `state: absent` removes an empty directory; `recurse: true` removes it with all that is in it.
 //!
 //! # What is read
-//! One `stat` for all directories; the names in those that are purged, or whose `entries` a spec asks for. A symbolic link in
-//! the place of a directory is reported, never followed or replaced.
+//! One `stat` for all directories; the names in those that are purged, or whose `entries` a spec asks for. Something else in
+//! the place of a directory, a symbolic link too, is not as declared, whatever the `state`: `apply` says so, and neither
+//! follows, replaces nor removes it.
 //!
 //! # What is changed
 //! Owner and permissions are changed on the directory itself, never through a symbolic link that was put in its place. A purge
@@ -192,14 +193,8 @@ impl Kind for Directory {
                 Found::Nothing => return Observed::absent(),
                 Found::Is(meta) => meta,
             };
-            match meta.file_type {
-                FileType::Directory => {}
-                FileType::Link => {
-                    let target = targets.get(path).map(|target| format!(" to {target}")).unwrap_or_default();
-                    let hint = "declare a link, or the directory it points to";
-                    return Observed::unknown(format!("is a symbolic link{target}; {hint}"));
-                }
-                other => return Observed::unknown(format!("is {}, not a directory", other.phrase())),
+            if meta.file_type != FileType::Directory {
+                return Observed::other(meta.file_type.pointing(targets.get(path)));
             }
             let mut observed = Observed::present([
                 (OWNER.name, stat::principal(resource, &OWNER, &meta.owner, &meta.uid)),
@@ -341,6 +336,8 @@ make_directory() (
   enter \"${above:-/}\"
   # An earlier step of the same run (a package) may have made it since it was observed.
   if [ -d \"./${1##*/}\" ] && [ ! -L \"./${1##*/}\" ]; then exit 0; fi
+  if [ -L \"./${1##*/}\" ]; then fail \"$1 is a symbolic link; declare a link, or the directory it points to\"; fi
+  if [ -e \"./${1##*/}\" ]; then fail \"$1 is no directory; remove it first\"; fi
   keep \"$1\"
   mkdir -m \"$2\" -- \"./${1##*/}\" || exit 1
   set_default_owner \"./${1##*/}\"
@@ -375,6 +372,7 @@ purge_directory() (
 remove_directory() (
   # An earlier step of the same run may have removed it: a user took its home along, a package its folders.
   if [ ! -e \"$1\" ] && [ ! -L \"$1\" ]; then exit 0; fi
+  if [ ! -L \"$1\" ] && [ ! -d \"$1\" ]; then fail \"$1 is no directory; it was left alone\"; fi
   stand_in \"$1\"
   # By the kernel: a shell would go there by a name that may have been swapped.
   cd -P ..
@@ -419,7 +417,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::resource::Existence;
     use crate::resource::testing::{absent, act, as_nobody, combinations, everywhere, resource, shell, steps};
 
     fn with(path: &Path, values: &[(&'static str, Value)]) -> Resource {
@@ -474,11 +471,10 @@ mod tests {
             assert_eq!(purge(0), Some(Reading::Is(true.into())), "{name}");
             let Some(Reading::Is(found)) = purge(1) else { panic!("{name} {observed:?}") };
             assert_eq!(found.to_string(), "undeclared: ..odd", "{name}");
-            let why = format!("is a symbolic link to {}; declare a link, or the directory it points to", odd.display());
-            assert_eq!(observed[2].existence, Existence::Unknown(why), "{name}");
+            assert_eq!(observed[2], Observed::other(format!("a symbolic link to {}", odd.display())), "{name}");
             assert_eq!(purge(3), Some(Reading::Is(true.into())), "{name}");
             assert_eq!(purge(4), Some(Reading::Is(false.into())), "{name}");
-            assert_eq!(observed[5].existence, Existence::Unknown("is a file, not a directory".into()), "{name}");
+            assert_eq!(observed[5], Observed::other("a file"), "{name}");
             assert_eq!(observed[6], Observed::absent(), "{name}");
         }
     }

@@ -7,12 +7,12 @@
 //! file is root:root 0644 (0600 when it holds a secret), whatever the umask. Parent directories are made only with
 //! `parents: true`.
 //!
-//! `state: absent` means that nothing that is not a directory stands at the path: a symbolic link there counts, and is removed
-//! itself.
+//! `state: absent` means that nothing stands at the path: a symbolic link there counts, and is removed itself. A directory there
+//! is not as declared either, but is left alone: to remove it, declare a `directory` with `state: absent`.
 //!
 //! # What is read
 //! One `stat` for all files, and one `sha256sum` for those whose content is declared. Symbolic links are not followed: a link
-//! or a directory in the place of a file is reported, never replaced. A spec can ask for `type`, `size` and, with matchers, for
+//! or a directory in the place of a file is not as declared; `apply` says so, and never replaces it. A spec can ask for `type`, `size` and, with matchers, for
 //! the text of a file of up to 1 MiB. What may not be read is unknown, not absent.
 //!
 //! # What is changed
@@ -303,31 +303,28 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What stands there counts as the file, or says why it does not.
+/// Whether what stands there counts as the file.
 fn existence(resource: &Resource, meta: &Meta, target: Option<&String>) -> Existence {
     match (meta.file_type, resource.state) {
         (FileType::File, _) => Existence::Present,
         _ if resource.want(&TYPE).is_some() => Existence::Present,
-        (FileType::Directory, _) => Existence::Unknown("is a directory, not a file".to_owned()),
+        (FileType::Directory, _) => Existence::Other(meta.file_type.phrase().to_owned()),
         (_, State::Absent) => Existence::Present,
-        (FileType::Link, _) => {
-            let target = target.map(|target| format!(" to {target}")).unwrap_or_default();
-            Existence::Unknown(format!("is a symbolic link{target}; declare a link, or the file it points to"))
-        }
-        (other, _) => Existence::Unknown(format!("is {}, not a file", other.phrase())),
+        (other, _) => Existence::Other(other.pointing(target)),
     }
 }
 
 /// Only what is a regular file is read: a named pipe would wait for somebody to write into it. What is kept is noted by its
-/// number, as `set` in the loop would copy all of them each time.
+/// number, as `set` in the loop would copy all of them each time. The digests are collected before they are sent: `sha256sum`
+/// writes line by line, and each write to the connection is a packet. So here the complaints come first.
 const READ_DIGESTS: &str = "\
 read_digests() {
   n=0 kept=
   for p; do n=$((n + 1)); if [ -f \"$p\" ] && [ ! -L \"$p\" ]; then kept=\"$kept \\\"\\${$n}\\\"\"; fi; done
   eval \"set -- $kept\"
-  r=0 e=
-  if [ $# != 0 ]; then { e=$(sha256sum -- \"$@\" 2>&1 >&3); r=$?; } 3>&1; fi
-  printf '\\000%s\\000%s\\000' \"$r\" \"$e\"
+  r=0 s=
+  if [ $# != 0 ]; then { s=$(sha256sum -- \"$@\" 2>&3); r=$?; } 3>&1; fi
+  printf '\\000%s\\000%s\\000' \"$r\" \"$s\"
 }
 ";
 
@@ -352,7 +349,7 @@ type Contents<'a> = HashMap<&'a str, Result<String, String>>;
 fn read_digests<'a>(paths: &[&'a str], found: &HashMap<&'a str, Found>, answer: &mut Sections<'_>) -> Contents<'a> {
     let mut contents = Contents::new();
     for chunk in stat::chunks(paths) {
-        let batch = match Batch::next(answer, "sha256sum") {
+        let batch = match Batch::complaints_first(answer, "sha256sum") {
             Ok(batch) => batch,
             Err(why) => {
                 contents.extend(chunk.iter().map(|path| (*path, Err(why.clone()))));
@@ -484,16 +481,15 @@ mod tests {
         let script = File.fragment(&batch);
         for (name, answer) in everywhere(&script) {
             let observed = File.read(&batch, &answer, &[]);
-            let unknown = |why: &str| Existence::Unknown(why.to_owned());
+            let other = |what: &str| Existence::Other(what.to_owned());
             for (observed, content) in observed.iter().zip(names) {
                 let digest = Digest::of(content).to_string();
                 let seen = (&observed.existence, observed.reading("content"));
                 assert_eq!(seen, (&Existence::Present, Some(&Reading::Is(digest.into()))), "{name} {content}");
             }
-            assert_eq!(observed[7].existence, unknown("is a directory, not a file"), "{name}");
-            let link = unknown("is a symbolic link to plain; declare a link, or the file it points to");
-            assert_eq!(observed[8].existence, link, "{name}");
-            assert_eq!(observed[9].existence, unknown("is a named pipe, not a file"), "{name}");
+            assert_eq!(observed[7].existence, other("a directory"), "{name}");
+            assert_eq!(observed[8].existence, other("a symbolic link to plain"), "{name}");
+            assert_eq!(observed[9].existence, other("a named pipe"), "{name}");
             assert_eq!(observed[10], Observed::absent(), "{name}");
             let content = |index: usize| observed[index].reading("content").cloned();
             assert_eq!(content(11), Some(Reading::Is("plain".into())), "{name}");
@@ -501,7 +497,7 @@ mod tests {
             assert_eq!(content(13), Some(Reading::Is("".into())), "{name}");
             assert_eq!(content(14), Some(Reading::Unknown("larger than 1 MiB".into())), "{name}");
             assert_eq!(observed[15], Observed::absent(), "{name}");
-            assert_eq!(observed[16].existence, unknown("is a named pipe, not a file"), "{name}");
+            assert_eq!(observed[16].existence, other("a named pipe"), "{name}");
             assert_eq!(observed[17].existence, Existence::Present, "{name}");
             assert_eq!(observed[18].reading("type"), Some(&Reading::Is("fifo".into())), "{name}");
             assert_eq!(observed[18].existence, Existence::Present, "{name}");

@@ -6,11 +6,12 @@
 //!
 //! # What is read
 //! What stands at each path, with one `stat` for all, and where those that are links point. Something else in the place of
-//! the link is reported and left alone, unless `force: true` says that it may go.
+//! the link is not as declared; it is left alone, and `apply` says so, unless `force: true` says that it may go.
 //!
 //! # What is changed
 //! The new link is made under another name and renamed over the old one: there is no moment without a link. With `force: true` a
-//! file is replaced in the same way; a directory only if it is empty. `state: absent` removes the link, never what it points to.
+//! file is replaced in the same way; a directory only if it is empty. `state: absent` removes the link, never what it points to;
+//! something else at the path is not as declared then, too, and stays without `force: true`.
 //!
 //! # Example
 //! ```yaml
@@ -65,7 +66,7 @@ static TABLE: Table = Table {
                     oracle: "test \"$(readlink '/srv/snowmelt-examples/link/current one')\" = '../-release 2'",
                 },
                 Spoil {
-                    address: "link:/srv/snowmelt-examples/link/current one#to",
+                    address: "link:/srv/snowmelt-examples/link/current one#state",
                     spoil: "rm '/srv/snowmelt-examples/link/current one'; echo x >'/srv/snowmelt-examples/link/current one'",
                     oracle: "test \"$(readlink '/srv/snowmelt-examples/link/current one')\" = '../-release 2'",
                 },
@@ -130,14 +131,7 @@ impl Kind for Link {
                     let to = targets.get(path).map_or_else(unread, |target| Reading::Is(target.as_str().into()));
                     Observed::present([(TO.name, to)])
                 }
-                Found::Is(meta) if resource.truth(&FORCE) == Some(true) => {
-                    Observed::present([(TO.name, Reading::Is(meta.file_type.phrase().into()))])
-                }
-                Found::Is(meta) => {
-                    let what = meta.file_type.phrase();
-                    let hint = if resource.is_check { "" } else { "; `force: true` lets it be replaced" };
-                    Observed::unknown(format!("is {what}, not a symbolic link{hint}"))
-                }
+                Found::Is(meta) => Observed::other(meta.file_type.phrase()),
             }
         };
         batch.iter().map(observe).collect()
@@ -254,16 +248,15 @@ mod tests {
         for (name, answer) in everywhere(&Link.fragment(&batch)) {
             let observed = Link.read(&batch, &answer, &[]);
             let to = |text: &str| Observed::present([("to", Reading::Is(text.into()))]);
-            let not_a_link = "is a file, not a symbolic link; `force: true` lets it be replaced";
             let wanted = [
                 to("a b"),
                 to("-n"),
                 to("two\nlines\n"),
                 to("loop"),
                 to("/etc"),
-                Observed::unknown(not_a_link),
+                Observed::other("a file"),
                 Observed::absent(),
-                to("a file"),
+                Observed::other("a file"),
             ];
             assert_eq!(observed, wanted, "{name}");
         }

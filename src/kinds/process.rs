@@ -10,8 +10,9 @@
 //!
 //! # What is read
 //! `/proc/*/status`, and `/proc/*/cmdline` if it is needed, once for all processes. Threads of the kernel and dead processes that nobody
-//! has waited for do not count, nor does what reads: our shells, their sudo (the sshd of our connection does). Processes of
-//! containers count: the host runs them.
+//! has waited for do not count, nor does what belongs to snowmelt itself: its shells and what they wait for, their sudo. The sshd
+//! of our connection counts, and so does a daemon that a step of `apply` left running. Processes of containers count: the host
+//! runs them.
 //!
 //! # What is changed
 //! Nothing: processes are only checked.
@@ -90,9 +91,10 @@ static TABLE: Table = Table {
 /// How many bytes of a name the kernel keeps.
 const KEPT: usize = 15;
 
-/// Sections end with a NUL: whether other people's processes are seen, our own process, /proc/*/status, users, command lines.
+/// Sections end with a NUL: whether other people's processes are seen, our own processes (this shell; in an act those that it
+/// consists of), /proc/*/status, users, command lines.
 const STATUS: &str = r#"[ ! -r /proc/1/status ] || printf seen
-printf '\000%s\000' "$$"
+printf '\000%s\000' "$$ ${ACT_PROCESSES:-}"
 grep -s -H -E '^(Name|State|PPid|Uid|VmSize):' /proc/[0-9]*/status
 printf '\000'
 "#;
@@ -157,11 +159,11 @@ impl Kind for Process {
             return unknown("/proc hides the processes of others; to see them takes root");
         }
         let mut all = processes(section(2));
-        let ours = section(1);
-        if sections.len() < 5 || !all.contains_key(ours) {
+        let ours: Vec<&str> = section(1).split_whitespace().collect();
+        if sections.len() < 5 || !ours.first().is_some_and(|shell| all.contains_key(shell)) {
             return unknown("the processes in /proc could not be listed");
         }
-        let reader = readers(&all, ours);
+        let reader: BTreeSet<&str> = ours.iter().flat_map(|one| readers(&all, one)).collect();
         for line in section(4).lines() {
             let Some((pid, line)) = of_process(line, "cmdline:") else { continue };
             if let Some(process) = all.get_mut(pid) {
@@ -271,7 +273,8 @@ fn processes(status: &str) -> BTreeMap<&str, One<'_>> {
     all
 }
 
-/// What reads: our shell, what it started, and the shells and sudo that it was started by.
+/// What belongs to a process of ours: itself, what it started, and the shells and sudo that it was started by. A daemon that a
+/// step left running has lost its parent, and does not belong to it.
 fn readers<'a>(all: &BTreeMap<&'a str, One<'a>>, ours: &'a str) -> BTreeSet<&'a str> {
     const STARTERS: [&str; 12] =
         ["sh", "dash", "bash", "ash", "zsh", "ksh", "fish", "busybox", "sudo", "su", "doas", "timeout"];
@@ -373,6 +376,27 @@ mod tests {
         // The reader's own shell, its sudo and its grep do not count; another shell and sshd do.
         let count = |name: &str| shown(&process(name, &[]))[1].clone();
         assert_eq!(["sh", "sudo", "grep", "sshd"].map(count), ["1", "0", "0", "1"]);
+        // Of an act: the shell that runs it and the one that follows it, with what they started and were started by. What a step
+        // left running has another parent.
+        let act = [
+            status(1, "systemd", "S", 0, 0, true),
+            status(10, "sh", "S", 1, 0, true),
+            status(11, "sh", "S", 10, 0, true),
+            status(12, "grep", "R", 11, 0, true),
+            status(20, "sshd", "S", 1, 0, true),
+            status(21, "sudo", "S", 20, 0, true),
+            status(22, "sh", "S", 21, 0, true),
+            status(23, "sleep", "S", 22, 0, true),
+            status(30, "sleep", "S", 1, 0, true),
+            status(31, "sh", "S", 20, 0, true),
+        ];
+        let answer = format!("seen\x0011 10 22 \0{}\0\0", act.concat());
+        let count = |name: &str| {
+            let observed = Process.read(&[&process(name, &[])], answer.as_bytes(), &[]).remove(0);
+            observed.reading("count").cloned()
+        };
+        let counts = ["sh", "sleep", "sudo", "grep", "sshd"].map(count);
+        assert_eq!(counts, [1, 1, 0, 0, 1].map(|count| Some(Reading::Is(count.into()))));
         let worker = process("the worker", &[("pattern", "python3 .*/worker\\.py".into())]);
         assert_eq!(shown(&worker)[1..], ["1", "[4242]", "/usr/bin/python3 /opt/q/worker.py a\n/proc/1/cmdline:b"]);
     }

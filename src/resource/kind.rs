@@ -188,8 +188,8 @@ pub trait Kind: Sync + Send {
     }
 
     /// Whether a change of it may keep `user`, who logs in to act, from logging in again.
-    fn may_lock_out(&self, resource: &Resource, _user: &str) -> bool {
-        self.path(resource).or_else(|| self.edits(resource)).is_some_and(login::decides)
+    fn may_lock_out(&self, resource: &Resource, user: &str) -> bool {
+        self.path(resource).or_else(|| self.edits(resource)).is_some_and(|path| login::decides(path, user))
     }
 
     /// How what the steps did about a due resource is taken back when nobody can log in afterwards.

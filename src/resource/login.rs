@@ -12,7 +12,7 @@ pub enum TakenBack {
     Never,
 }
 
-/// Folders and files that decide who may log in, how, and from where. A folder ends with `/`.
+/// Folders and files that decide who may log in, how, and from where, and whether a shell comes of it. A folder ends with `/`.
 const PATHS: &[&str] = &[
     "/etc/ssh/",
     "/etc/sudoers",
@@ -23,6 +23,15 @@ const PATHS: &[&str] = &[
     "/etc/pam.d/",
     "/etc/security/",
     "/etc/nologin",
+    "/etc/profile",
+    "/etc/profile.d/",
+    "/etc/bash.bashrc",
+    "/etc/bashrc",
+    "/etc/zsh/",
+    "/etc/environment",
+    "/etc/ld.so.preload",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d/",
     "/etc/shells",
     "/etc/login.defs",
     "/etc/passwd",
@@ -50,10 +59,19 @@ const PATHS: &[&str] = &[
     "/etc/sysconfig/network-scripts/",
 ];
 
-/// Whether what lies at this path decides who can log in: the settings of sshd, sudo, PAM, accounts, packet filters and the
-/// network, and everybody's `.ssh`.
-pub fn decides(path: &str) -> bool {
+/// Whether what lies at this path decides whether `user` can log in: the settings of sshd, sudo, PAM, accounts, packet filters,
+/// the network and shells; everybody's `.ssh`; what the user's own shell reads; and the folders that all of these lie in, whose
+/// owner and mode sshd and sudo look at.
+pub fn decides(path: &str, user: &str) -> bool {
     let path = path.trim_end_matches('/');
+    let is_above = |inner: &str| inner.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    let home = if user == "root" { "/root".to_owned() } else { format!("/home/{user}") };
+    if path == home || is_above(&home) || PATHS.iter().any(|known| is_above(known.trim_end_matches('/'))) {
+        return true;
+    }
+    if path.strip_prefix(&home).is_some_and(|rest| rest.starts_with("/.")) {
+        return true;
+    }
     let is = |known: &str| match known.strip_suffix('/') {
         Some(folder) => path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
         None => path == known,
@@ -77,11 +95,28 @@ mod tests {
             "/home/deploy/.ssh/authorized_keys",
             "/root/.ssh",
             "/etc/nftables.conf",
+            "/home/deploy",
+            "/home/",
+            "/",
+            "/etc",
+            "/home/deploy/.bashrc",
+            "/etc/profile.d/us.sh",
         ] {
-            assert!(decides(path), "{path}");
+            assert!(decides(path, "deploy"), "{path}");
         }
-        for path in ["/etc/sshd", "/etc/sudoers.dist", "/etc/nginx/nginx.conf", "/etc", "/srv/x.ssh/y", "/etc/hosts"] {
-            assert!(!decides(path), "{path}");
+        for path in [
+            "/etc/sshd",
+            "/etc/sudoers.dist",
+            "/etc/nginx/nginx.conf",
+            "/srv/x.ssh/y",
+            "/etc/hosts",
+            "/home/deploy/app/x",
+            "/home/deployer/.bashrc",
+            "/home/deployer",
+            "/var",
+        ] {
+            assert!(!decides(path, "deploy"), "{path}");
         }
+        assert!(decides("/root/.profile", "root") && !decides("/root/.profile", "deploy"));
     }
 }

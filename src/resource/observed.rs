@@ -25,6 +25,8 @@ pub enum Existence {
     Present,
     /// It does not.
     Absent,
+    /// Something else is in its place, and what: `a directory`. Whatever is declared of it, that is not so.
+    Other(String),
     /// It cannot be told before something else is there.
     Unready(Need),
     /// It could not be told, and why.
@@ -93,6 +95,11 @@ impl Observed {
     /// It does not exist.
     pub fn absent() -> Self {
         Self { existence: Existence::Absent, readings: BTreeMap::new(), runs: None }
+    }
+
+    /// Something else is in its place.
+    pub fn other(what: impl Into<String>) -> Self {
+        Self { existence: Existence::Other(what.into()), readings: BTreeMap::new(), runs: None }
     }
 
     /// Nothing could be told of it.

@@ -71,6 +71,14 @@ impl FileType {
         Self::WORDS[self as usize]
     }
 
+    /// The same, with where it points if it is a link.
+    pub fn pointing(self, target: Option<&String>) -> String {
+        match target.filter(|_| self == Self::Link) {
+            Some(target) => format!("{} to {target}", self.phrase()),
+            None => self.phrase().to_owned(),
+        }
+    }
+
     /// As it reads in a sentence: `a symbolic link`.
     pub fn phrase(self) -> &'static str {
         match self {
@@ -301,6 +309,16 @@ impl Batch {
             Some("126") => Err(format!("`{tool}` cannot be run")),
             _ => Ok(Self { answers, complaints }),
         }
+    }
+
+    /// The next batch of the answer of a fragment that sends what its tool has complained about first: standard error, exit
+    /// status and standard output, each ended by a NUL.
+    ///
+    /// # Errors
+    /// Why nothing can be told, as for [`Batch::next`].
+    pub fn complaints_first(answer: &mut Sections<'_>, tool: &str) -> Result<Self, String> {
+        let Self { answers, complaints } = Self::next(answer, tool)?;
+        Ok(Self { answers: complaints, complaints: answers })
     }
 
     /// The reason of each of the `count` paths without an answer, in their order: a lowercase fragment. Where there are not

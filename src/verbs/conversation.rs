@@ -19,6 +19,9 @@ use crate::resource::{Facts, Probe};
 use crate::transport::{Answer, End, Endpoint, Exec, Failure, Session};
 use crate::wire::{self, Frames, Nonce};
 
+/// The phase in which a host has not answered yet.
+pub(super) const CONNECT: &str = "connect";
+
 /// How much of an answer is taken before a host is given up as flooding us.
 const ANSWER_LIMIT: usize = 64 << 20;
 
@@ -52,7 +55,7 @@ pub(super) struct Read {
 impl<'a> Conversation<'a> {
     /// Connects, to judge with an act in view.
     pub(super) async fn open(settings: &'a Settings, events: &'a dyn Events, host: &'a Host) -> Result<Self, Stop> {
-        events.host_phase(&host.name, "connect");
+        events.host_phase(&host.name, CONNECT);
         let endpoint = Endpoint { name: host.name.clone(), connection: host.connection.clone() };
         let session = settings.transports.connect(&endpoint).await.map_err(unreachable)?;
         let place = Place {

@@ -1,15 +1,17 @@
 //! Many hosts at a time: bounded, every one in the result exactly once, none holding up another.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::conversation::Stop;
+use super::conversation::{CONNECT, Stop};
 use super::{Events, Settings};
 use crate::resource::result::{HostOutcome, HostResult, ResourceResult, RunResult, Trouble, Verb};
 
@@ -31,12 +33,12 @@ pub(super) type OneHost = Arc<
 pub(super) async fn each(settings: &Settings, verb: Verb, events: &Arc<dyn Events>, one: OneHost) -> RunResult {
     let started = jiff::Timestamp::now().as_second();
     let clock = Instant::now();
-    let permits = Arc::new(Semaphore::new(settings.parallel.max(1)));
+    let places =
+        Places { all: Arc::new(Semaphore::new(settings.parallel.max(1))), lent: Arc::new(Semaphore::new(MOST_LENT)) };
     let mut tasks = JoinSet::new();
     for (order, index) in settings.hosts.iter().copied().enumerate() {
-        let (settings, events, one, permits) =
-            (settings.clone(), Arc::clone(events), Arc::clone(&one), Arc::clone(&permits));
-        tasks.spawn(async move { (order, guarded(settings, index, events, one, permits).await) });
+        let (settings, events, one, places) = (settings.clone(), Arc::clone(events), Arc::clone(&one), places.clone());
+        tasks.spawn(async move { (order, guarded(settings, index, events, one, places).await) });
     }
     let mut hosts: Vec<Option<HostResult>> = settings.hosts.iter().map(|_| None).collect();
     let mut known = HashSet::new();
@@ -81,27 +83,77 @@ fn share(resources: &mut [Arc<ResourceResult>], known: &mut HashSet<Arc<Resource
     }
 }
 
-/// One host, whatever happens to it: waits for its turn, survives a panic, lets go when the run is interrupted twice.
+/// How long a host that does not answer keeps others from having its place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many places may be lent at a time: each is a connection more than was asked for.
+const MOST_LENT: usize = 100;
+
+/// How many hosts are worked on at a time.
+#[derive(Clone)]
+struct Places {
+    all: Arc<Semaphore>,
+    lent: Arc<Semaphore>,
+}
+
+/// Notices when a host has come beyond being connected to.
+struct Noticing {
+    events: Arc<dyn Events>,
+    is_connected: AtomicBool,
+}
+
+impl Events for Noticing {
+    fn host_started(&self, host: &str) {
+        self.events.host_started(host);
+    }
+
+    fn host_phase(&self, host: &str, phase: &str) {
+        if phase != CONNECT {
+            self.is_connected.store(true, Ordering::Relaxed);
+        }
+        self.events.host_phase(host, phase);
+    }
+
+    fn host_step(&self, host: &str, title: &str) {
+        self.events.host_step(host, title);
+    }
+
+    fn host_done(&self, result: &HostResult) {
+        self.events.host_done(result);
+    }
+}
+
+/// One host, whatever happens to it: waits for its turn, survives a panic, lets go when the run is interrupted twice. While it
+/// does not answer, somebody else may have its place: dead hosts cost no work, and many of them must not hold up the living.
 async fn guarded(
     settings: Settings,
     index: usize,
     events: Arc<dyn Events>,
     one: OneHost,
-    permits: Arc<Semaphore>,
+    places: Places,
 ) -> HostResult {
     let interrupt = settings.interrupt.clone();
-    let permit = tokio::select! {
-        permit = permits.acquire_owned() => permit.ok(),
+    let place = tokio::select! {
+        place = places.all.acquire_owned() => place.ok(),
         () = interrupt.reached(1) => None,
     };
-    if permit.is_none() || interrupt.level() > 0 {
+    if place.is_none() || interrupt.level() > 0 {
         return empty(&settings, index, HostOutcome::NotStarted("the run was interrupted".to_owned()), Duration::ZERO);
     }
     let clock = Instant::now();
     events.host_started(&settings.project.hosts[index].name);
-    let mut task = tokio::spawn(one(settings.clone(), index, events));
+    let noticing = Arc::new(Noticing { events, is_connected: AtomicBool::new(false) });
+    let mut task = tokio::spawn(one(settings.clone(), index, Arc::clone(&noticing) as Arc<dyn Events>));
+    let lend = async {
+        tokio::time::sleep(PATIENCE).await;
+        let is_connected = noticing.is_connected.load(Ordering::Relaxed);
+        let lent = if is_connected { None } else { places.lent.try_acquire_owned().ok() };
+        let _kept = place.filter(|_| lent.is_none());
+        std::future::pending::<Infallible>().await
+    };
     let ended = tokio::select! {
         ended = &mut task => ended,
+        never = lend => match never {},
         () = interrupt.reached(2) => {
             task.abort();
             let why = "let go at the second interrupt; what it had begun goes on, and the next run says how it ended";

@@ -19,7 +19,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # In the image from the start.
 base=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,sudo,opendoas,nftables,cron,iproute2,procps,ca-certificates,tzdata
 # In the repository with all they depend on, not installed.
-offered='nginx nginx-light cron chrony systemd-timesyncd busybox acl attr tcsh fish'
+offered='nginx nginx-light cron chrony systemd-timesyncd busybox acl attr tcsh fish python3 python3-apt'
 
 fail() {
     echo "build.sh: $*" >&2

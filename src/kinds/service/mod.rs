@@ -10,7 +10,7 @@
 //! # What is read
 //! One `systemctl show` for all units; from many units on, `systemctl list-units` and `list-unit-files`, which is quicker. A
 //! unit that is still starting or stopping is unknown, one that fails again and again does not run. A unit that is not there
-//! is neither enabled nor running; that it shall be either cannot be judged before something provides it.
+//! is neither enabled nor running: that is not as declared, or undecided where an earlier resource is due that may provide it.
 //!
 //! Whether a service runs its configuration is a state, not an event: it is due for a reload or restart while something it
 //! watches is newer than what it runs. That survives a run that dies half-way, and finds the file that somebody changed by
@@ -317,7 +317,10 @@ mod tests {
             (Existence::Present, ["false"; 3].map(str::to_owned))
         );
         let need = Existence::Unready(Need::Unit("no.service".into()));
-        assert_eq!(read_one(&both("no", true), &answer).existence, need);
+        let wanted = read_one(&both("no", true), &answer);
+        let no_unit = Some(&Reading::Unready(Need::Unit("no.service".into())));
+        assert_eq!([wanted.reading("enabled"), wanted.reading("running")], [no_unit; 2]);
+        assert_eq!(wanted.reading("masked"), Some(&Reading::Is(false.into())));
         assert_eq!(read_one(&service("no", &[]), &answer).existence, need);
         let masked = read_one(&service("no", &[("masked", true.into())]), &answer);
         assert_eq!(masked.reading("masked"), Some(&Reading::Is(false.into())));
@@ -362,7 +365,7 @@ mod tests {
         assert_eq!(readings(&read("u0")), ["true", "true", "false"]);
         assert_eq!(readings(&read("u1")), ["false", "failed", "false"]);
         assert_eq!(readings(&read("u2")), ["masked", "false", "true"]);
-        assert!(matches!(read("x").existence, Existence::Unready(_)));
+        assert!(matches!(read("x").reading("running"), Some(Reading::Unready(_))));
         assert!(matches!(read("u9").existence, Existence::Unknown(_)));
     }
 
@@ -372,13 +375,13 @@ mod tests {
         assert_eq!(readings(&read_one(&both("nginx", true), openrc)), ["false", "true", "false"]);
         assert_eq!(readings(&read_one(&both("sshd", true), openrc)), ["true", "false", "false"]);
         assert_eq!(readings(&read_one(&both("chronyd", true), openrc))[1], "crashed");
-        assert!(matches!(read_one(&both("nope", true), openrc).existence, Existence::Unready(_)));
+        assert!(matches!(read_one(&both("nope", true), openrc).reading("running"), Some(Reading::Unready(_))));
         let sysv = "sysv\0nginx 0\ncron 3\ndead 1\nodd 150\nnope -\n\0cron\n\0";
         assert_eq!(readings(&read_one(&both("nginx", true), sysv)), ["false", "true", "false"]);
         assert_eq!(readings(&read_one(&both("cron", false), sysv)), ["true", "false", "false"]);
         assert!(readings(&read_one(&both("dead", true), sysv))[1].starts_with("dead"));
         assert!(readings(&read_one(&both("odd", true), sysv))[1].starts_with("unknown"));
-        assert!(matches!(read_one(&both("nope", true), sysv).existence, Existence::Unready(_)));
+        assert!(matches!(read_one(&both("nope", true), sysv).reading("running"), Some(Reading::Unready(_))));
     }
 
     #[test]
@@ -400,7 +403,8 @@ mod tests {
         let one = both("no-such-service", true);
         for (shell, answer) in everywhere(&Service.fragment(&[&one])) {
             let observed = Service.read(&[&one], &answer, &[Vec::new()]).remove(0);
-            assert!(!matches!(observed.existence, Existence::Present), "{shell}: {observed:?}");
+            let is_known = matches!(observed.reading("running"), Some(Reading::Is(_)));
+            assert!(!is_known, "{shell}: {observed:?}");
             assert!(observed.reading("init").is_some(), "{shell}");
         }
     }

@@ -161,16 +161,18 @@ fn missing() -> Service {
 
 fn observe(resource: &Resource, service: &Service) -> Observed {
     let asked = |attribute: &Attribute| resource.want(attribute).is_some();
-    // What does not exist is neither enabled nor running; more cannot be said of it, except that it can be masked.
-    let only_denied =
-        [&ENABLED, &RUNNING].iter().all(|attribute| !asked(attribute) || resource.truth(attribute) == Some(false));
-    let says_something = [&ENABLED, &RUNNING, &MASKED].iter().any(|attribute| asked(attribute));
-    let says_enough = only_denied && says_something;
-    if !service.exists && !says_enough {
-        return Observed::unready(Need::Unit(unit(resource.identity())));
+    let no_unit = || Need::Unit(unit(resource.identity()));
+    if !service.exists && ![&ENABLED, &RUNNING, &MASKED].iter().any(|attribute| asked(attribute)) {
+        return Observed::unready(no_unit());
     }
     let told = [(&ENABLED, &service.enabled), (&RUNNING, &service.running), (&MASKED, &service.masked)];
-    let readings = told.map(|(attribute, told)| (attribute.name, told.reading(resource.truth(attribute))));
+    let readings = told.map(|(attribute, told)| {
+        // What does not exist is neither enabled nor running, but it can be masked.
+        let needs_unit = attribute.name != MASKED.name && asked(attribute) && resource.truth(attribute) != Some(false);
+        let is_unready = needs_unit && !service.exists;
+        let reading = if is_unready { Reading::Unready(no_unit()) } else { told.reading(resource.truth(attribute)) };
+        (attribute.name, reading)
+    });
     let mut observed = Observed::present(readings);
     observed.readings.insert("daemon_reload", Reading::Is(service.needs_daemon_reload.into()));
     observed.runs = service.runs.clone();

@@ -7,8 +7,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::sync::oneshot;
+
+/// How much is read at once: more than what comes in one go, little enough for many hosts.
+const BUFFER: usize = 16 * 1024;
 
 /// Any stream to a host.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -17,7 +20,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// The stream, as long as the knife is held.
 pub(crate) struct Severable {
-    stream: Box<dyn Stream>,
+    /// Buffered: the library reads each packet's length on its own, and a host's packets are often tiny.
+    stream: BufReader<Box<dyn Stream>>,
     cut: oneshot::Receiver<()>,
     severed: bool,
 }
@@ -30,7 +34,7 @@ pub(crate) struct Knife {
 /// Puts a stream under a knife.
 pub(crate) fn severable(stream: Box<dyn Stream>) -> (Severable, Knife) {
     let (hold, cut) = oneshot::channel();
-    (Severable { stream, cut, severed: false }, Knife { _hold: hold })
+    (Severable { stream: BufReader::with_capacity(BUFFER, stream), cut, severed: false }, Knife { _hold: hold })
 }
 
 impl Severable {
