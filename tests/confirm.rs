@@ -10,7 +10,8 @@ use common::Project;
 /// Runs `snowmelt apply` on a terminal of its own (script(1), which every Debian has). When it asks, `meanwhile` happens, and
 /// then it is answered. Its exit code, and all that it printed.
 fn apply(project: &Project, meanwhile: impl FnOnce(), answer: &str) -> (i32, String) {
-    let command = format!("{} apply", env!("CARGO_BIN_EXE_snowmelt"));
+    // A question that is not ended by its answer ends with 124.
+    let command = format!("timeout --foreground 20 {} apply", env!("CARGO_BIN_EXE_snowmelt"));
     let mut child = Command::new("script")
         .args(["-qefc", &command, "/dev/null"])
         .current_dir(project.path("."))
@@ -58,6 +59,17 @@ fn anything_else_changes_nothing() {
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("nothing was changed"), "{shown}");
     assert!(!project.path("f").exists() && !project.path("memory").exists());
+}
+
+#[test]
+fn ctrl_c_at_the_question_ends_it_at_once() {
+    let project = project();
+    for typed in ["\x03", "y\x03"] {
+        let (code, shown) = apply(&project, || (), typed);
+        assert_eq!(code, 130, "{shown}");
+        assert!(shown.contains("nothing was changed"), "{shown}");
+        assert!(!project.path("f").exists() && !project.path("memory").exists());
+    }
 }
 
 #[test]

@@ -102,6 +102,19 @@ fn what_no_role_declares_any_more_is_named() {
     project.run(&["apply", "--yes"]).code(0);
     project.write("roles/x/role.yml", &format!("resources:\n{}", file(&project, "f", "f")));
     project.run(&["verify"]).code(0).says(&["declared no more", "/g"]);
+    // What was taken away is nothing that anybody must look after.
+    let path = |name: &str| project.path(name).display().to_string();
+    let line = |state: &str| format!("  - line: a=1\n    file: {}\n    match: ^a=\n{state}", path("f"));
+    let absent = |name: &str| format!("  - file: {}\n    state: absent\n", path(name));
+    project.write("f", "b\n");
+    project.write("roles/x/role.yml", &format!("resources:\n{}", line("")));
+    project.run(&["apply", "--yes"]).code(0);
+    project.write("roles/x/role.yml", &format!("resources:\n{}{}", line("    state: absent\n"), absent("g")));
+    project.run(&["apply", "--yes"]).code(0).says(&["declared no more", "/f"]);
+    project.write("roles/x/role.yml", &format!("resources:\n{}", absent("f")));
+    project.run(&["apply", "--yes"]).code(0).hides(&["declared no more"]);
+    project.write("roles/x/role.yml", &format!("resources:\n{}", file(&project, "h", "h")));
+    project.run(&["apply", "--yes"]).code(0).hides(&["declared no more"]);
 }
 
 #[test]

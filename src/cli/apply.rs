@@ -1,6 +1,5 @@
 //! `snowmelt apply`: bring about what is declared, after asking.
 
-use std::io::BufRead as _;
 use std::sync::Arc;
 
 use super::args::{Global, Limit, Narrow, Pace, Reports, Set, Target};
@@ -53,9 +52,13 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
         }
         if is_anything_due(&plan) {
             let takes_stdout = args.reports.report.iter().any(|report| report.target == Target::Stdout);
-            if !ask(&plan, screen, takes_stdout) {
-                screen.print_error("nothing was changed\n");
-                return Ok(plan.exit_code());
+            show(&plan, screen, takes_stdout);
+            match screen.person.agrees(&question(&plan))? {
+                Some(true) => {}
+                agreed => {
+                    screen.print_error("nothing was changed\n");
+                    return Ok(if agreed.is_none() { exit::INTERRUPTED } else { plan.exit_code() });
+                }
             }
             // Who has just read the diffs does not need them again.
             options.no_diffs = !options.verbose;
@@ -67,20 +70,14 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
     Ok(project::exit_code(&settings, code))
 }
 
-/// Shows the plan and waits for a yes.
-fn ask(plan: &RunResult, screen: &Screen, takes_stdout: bool) -> bool {
-    let text = FORMATS[0].render(&screen.redacted(plan), &screen.options);
-    let question = format!("\n{} [y/N] ", question(plan));
+/// Shows the plan that is asked about.
+fn show(plan: &RunResult, screen: &Screen, takes_stdout: bool) {
+    let text = format!("{}\n", FORMATS[0].render(&screen.redacted(plan), &screen.options));
     if screen.stdout_is_terminal && !takes_stdout {
         screen.print(&text);
-        screen.print(&question);
     } else {
         screen.print_error(&text);
-        screen.print_error(&question);
     }
-    let mut answer = String::new();
-    // Who closes standard input has not agreed.
-    std::io::stdin().lock().read_line(&mut answer).is_ok() && is_yes(&answer)
 }
 
 /// What the plan said would, or might, be done, and what it found there.
@@ -111,23 +108,5 @@ fn question(plan: &RunResult) -> String {
     match names.as_slice() {
         [one] => format!("apply to {}?", crate::base::clean::line(one)),
         several => format!("apply to {} hosts?", several.len()),
-    }
-}
-
-/// Whether an answer agrees; everything that is no clear yes does not.
-pub(super) fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_yes_is_a_yes() {
-        assert!(is_yes("y\n") && is_yes(" YES \n"));
-        for no in ["", "\n", "n", "yy", "yes please", "ja"] {
-            assert!(!is_yes(no), "{no}");
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::BufRead as _;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -135,7 +134,11 @@ fn trust(args: &Trust, global: &Global, screen: &Screen) -> End {
             }
             let id = (key.host.clone(), key.fingerprint.clone());
             if !trusted.contains(&id) {
-                if refused.contains(&id) || !agrees(args, &key, host, screen) {
+                let agreed = if refused.contains(&id) { Some(false) } else { agrees(args, &key, host, screen)? };
+                if agreed.is_none() {
+                    return Ok(exit::INTERRUPTED);
+                }
+                if agreed == Some(false) {
                     refused.insert(id);
                     code = worse(code, exit::WRONG);
                     continue;
@@ -157,31 +160,28 @@ fn trust(args: &Trust, global: &Global, screen: &Screen) -> End {
     Ok(project::exit_code(&settings, code))
 }
 
-/// Whether a key is trusted: by its fingerprint, by --yes, or by whoever is asked.
-fn agrees(args: &Trust, key: &HostKey, host: &str, screen: &Screen) -> bool {
+/// Whether a key is trusted: by its fingerprint, by --yes, or by whoever is asked. None after Ctrl-C.
+fn agrees(args: &Trust, key: &HostKey, host: &str, screen: &Screen) -> Result<Option<bool>, Failure> {
     let on_the_way = if is_of(key, host) { String::new() } else { format!(", on the way to {}", clean::line(host)) };
     if !args.fingerprint.is_empty() {
         let is_right = args.fingerprint.iter().any(|given| given.trim_end_matches('=') == key.fingerprint);
         if !is_right {
             screen.print(&format!("{}{on_the_way}: not the fingerprint that was given; not trusted\n", shown(key)));
         }
-        return is_right;
+        return Ok(Some(is_right));
     }
     if args.yes {
-        return true;
+        return Ok(Some(true));
     }
-    let question = format!(
-        "{}{on_the_way}\n  compare it on the host: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub\ntrust this key? [y/N] ",
+    screen.print_error(&format!(
+        "{}{on_the_way}\n  compare it on the host: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub\n",
         shown(key)
-    );
-    screen.print_error(&question);
-    let mut answer = String::new();
-    // Who closes standard input has not agreed.
-    let is_yes = std::io::stdin().lock().read_line(&mut answer).is_ok() && super::apply::is_yes(&answer);
-    if !is_yes {
+    ));
+    let agreed = screen.person.agrees("trust this key?")?;
+    if agreed != Some(true) {
         screen.print(&format!("{}: not trusted\n", shown(key)));
     }
-    is_yes
+    Ok(agreed)
 }
 
 fn forget(args: &Forget, global: &Global, screen: &Screen) -> End {

@@ -1,5 +1,5 @@
-//! Questions at the terminal whose answers are not shown: one at a time, with nothing drawn over them, and a terminal that is
-//! afterwards what it was before, also after Ctrl-C.
+//! Questions at the terminal: one at a time, with nothing drawn over them, and a terminal that is afterwards what it was before,
+//! also after Ctrl-C, which ends a question at once. What a secret is answered with is not shown.
 
 use std::fmt;
 use std::fs::File;
@@ -10,6 +10,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use super::failure::Failure;
 use super::progress::Progress;
 use crate::base::clean;
 use crate::verbs::Interrupt;
@@ -56,6 +57,22 @@ impl Person {
         self.0.restore();
     }
 
+    /// Asks something that is answered with yes or no, and shows the answer. None after Ctrl-C: then whoever asks is to end.
+    /// Nothing may be going on meanwhile.
+    ///
+    /// # Errors
+    /// There is no terminal that could be asked.
+    pub(super) fn agrees(&self, question: &str) -> Result<Option<bool>, Failure> {
+        let _turn = lock(&self.0.asking);
+        match self.0.ask(&format!("{question} [y/N] "), true) {
+            Ok(Answer::Given(text)) => Ok(Some(is_yes(&text))),
+            // Who closes standard input has not agreed.
+            Ok(Answer::None) => Ok(Some(false)),
+            Ok(Answer::Interrupted) => Ok(None),
+            Err(error) => Err(Failure::new(format!("the terminal cannot be asked: {error}"), "give --yes")),
+        }
+    }
+
     /// Asks for something that is not shown while it is typed; `what` is what for, without a colon. After Ctrl-C there is no
     /// answer to anything: a run is asked to end, and where there is none the program is.
     pub(super) fn ask(&self, what: &str) -> Option<Zeroizing<String>> {
@@ -66,8 +83,8 @@ impl Person {
         }
         let question = format!("{}: ", clean::line(what));
         let answer = match &run {
-            Some((progress, _)) => progress.aside(|| self.0.ask(&question)),
-            None => self.0.ask(&question),
+            Some((progress, _)) => progress.aside(|| self.0.ask(&question, false)),
+            None => self.0.ask(&question, false),
         };
         match answer {
             Ok(Answer::Given(text)) => Some(text),
@@ -85,13 +102,16 @@ impl Person {
 }
 
 impl Shared {
-    fn ask(&self, question: &str) -> io::Result<Answer> {
+    fn ask(&self, question: &str, is_shown: bool) -> io::Result<Answer> {
         let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&terminal)?;
         let interrupt = before.special_codes[SpecialCodeIndex::VINTR];
         let mut quiet = before.clone();
         // Ctrl-C does not end the program here, which would leave the terminal as it is, but the answer.
-        quiet.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
+        quiet.local_modes -= LocalModes::ISIG;
+        if !is_shown {
+            quiet.local_modes -= LocalModes::ECHO;
+        }
         quiet.special_codes[SpecialCodeIndex::VEOL] = interrupt;
         *lock(&self.before) = Some(before);
         // What was typed before the question was not meant for it.
@@ -100,8 +120,10 @@ impl Shared {
             .and_then(|()| terminal.write_all(question.as_bytes()))
             .and_then(|()| read(&mut terminal, interrupt));
         self.restore();
-        // The end of the line was not shown either.
-        let _ = terminal.write_all(b"\n");
+        // The end of the line was not shown either, or was none.
+        if !is_shown || !matches!(answer, Ok(Answer::Given(_))) {
+            let _ = terminal.write_all(b"\n");
+        }
         answer
     }
 
@@ -113,6 +135,11 @@ impl Shared {
             let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
         }
     }
+}
+
+/// Whether an answer agrees; everything that is no clear yes does not.
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
 /// Reads one line, which the terminal hands over when it ends.
@@ -173,6 +200,14 @@ mod tests {
             Answer::Given(text) => Some(text.as_str().to_owned()),
             Answer::None => None,
             Answer::Interrupted => Some("interrupted".to_owned()),
+        }
+    }
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        assert!(is_yes("y\n") && is_yes(" YES \n"));
+        for no in ["", "\n", "n", "yy", "yes please", "ja"] {
+            assert!(!is_yes(no), "{no}");
         }
     }
 

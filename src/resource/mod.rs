@@ -31,4 +31,4 @@ pub use matcher::Matcher;
 pub use observed::{Existence, Need, Observed, Reading, RunsSince};
 pub use probe::{Probe, ProbeAnswer, ProbeEnd};
 pub use step::{Due, FileWrite, Guard, Step, Still, Work};
-pub use want::{Resource, Severity, State, Want, Watch};
+pub use want::{ABSENT, Resource, Severity, State, Want, Watch};

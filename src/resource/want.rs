@@ -14,6 +14,9 @@ use crate::base::secret::{self, Secret};
 use crate::base::span::Span;
 use crate::base::value::Value;
 
+/// What the record on the host holds of the state of something that was taken away.
+pub const ABSENT: &str = "absent";
+
 /// What is wanted of one attribute.
 #[derive(Clone, Debug)]
 pub enum Want {
@@ -175,7 +178,10 @@ impl Resource {
     /// into it, it begins with [`secret::KEYED`].
     pub fn digest_of(&self, attribute: &str) -> Option<String> {
         if attribute == "state" {
-            return Some(Digest::of(format!("{:?} {}", self.state, self.head)).short());
+            return Some(match self.state {
+                State::Present => Digest::of(format!("{:?} {}", self.state, self.head)).short(),
+                State::Absent => ABSENT.to_owned(),
+            });
         }
         Some(match self.wants.get(attribute)? {
             Want::Exactly(value) => self.kept(attribute, &canonical(value)),

@@ -6,9 +6,9 @@ use super::conversation::Read;
 use super::{Relation, Settings};
 use crate::catalog::Catalog;
 use crate::judge;
-use crate::observe::{LastRun, Memory, Observations};
-use crate::resource::Refresh;
+use crate::observe::{Applied, LastRun, Memory, Observations};
 use crate::resource::result::{Action, AttributeResult, ResourceResult, Verb, Verdict};
+use crate::resource::{ABSENT, Refresh};
 
 /// The results of a host that was read, and of which nothing is left out, before anything is done about it.
 pub(super) fn of(read: &Read, verb: Verb) -> Vec<ResourceResult> {
@@ -119,7 +119,7 @@ fn last_run(last: &LastRun) -> Option<String> {
     }
 }
 
-/// What was applied once and is declared by nobody any more.
+/// What was applied once and is declared by nobody any more, but for what was taken away: of that nothing is left.
 fn orphans(catalog: &Catalog, memory: &Memory) -> Option<String> {
     let declared: std::collections::BTreeSet<String> = catalog
         .resources
@@ -127,8 +127,13 @@ fn orphans(catalog: &Catalog, memory: &Memory) -> Option<String> {
         .filter(|resource| !resource.is_check)
         .map(|resource| resource.address.to_string())
         .collect();
-    let orphans: Vec<&str> =
-        memory.applied.keys().filter(|address| !declared.contains(*address)).map(String::as_str).collect();
+    let is_there = |applied: &Applied| applied.attributes.get("state").is_none_or(|state| state != ABSENT);
+    let orphans: Vec<&str> = memory
+        .applied
+        .iter()
+        .filter(|(address, applied)| !declared.contains(*address) && is_there(applied))
+        .map(|(address, _)| address.as_str())
+        .collect();
     let shown = orphans.iter().take(5).copied().collect::<Vec<_>>().join(", ");
     let more = if orphans.len() > 5 { format!(" and {} more", orphans.len() - 5) } else { String::new() };
     (!orphans.is_empty()).then(|| format!("applied here, but declared no more: {shown}{more}"))

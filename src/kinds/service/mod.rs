@@ -16,6 +16,10 @@
 //! watches is newer than what it runs. That survives a run that dies half-way, and finds the file that somebody changed by
 //! hand without a reload.
 //!
+//! What a run of ours changed, or left undone, is reloaded or restarted without a question. What was so before us is reloaded, but
+//! not restarted: nobody's first `apply` restarts the database. It is `left`, in a plan as well, until it is named:
+//! `snowmelt apply --restart service:NAME`. When something it watches is due in the same run, it is refreshed for that.
+//!
 //! Under OpenRC `rc-status` and the runlevels are read; with init scripts, each script's `status` and the links in
 //! `/etc/rc?.d`. There, nothing tells since when a service runs its configuration: only what a run of ours changes is reloaded.
 //!
