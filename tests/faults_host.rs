@@ -312,3 +312,15 @@ fn a_host_that_swallows_everything_is_given_up_in_time() {
     hosts[0].mend();
     project.run(&["verify"]).code(0);
 }
+
+#[test]
+fn another_tool_that_is_at_work_is_noted() {
+    let Some(hosts) = Hosts::up(1) else { return };
+    let host = &hosts[0];
+    let project = project(&hosts, "deploy", "  - file: /etc/x\n    content: x\n");
+    host.spoil("systemd-run -q -u agent sleep 300 && mkdir -p /var/lib/puppet/state && systemctl show -P MainPID agent >/var/lib/puppet/state/agent_catalog_run.lock");
+    let agent = host.ask("cat /var/lib/puppet/state/agent_catalog_run.lock");
+    project.run(&["apply", "--yes"]).code(0).says(&["puppet is at work", &agent]);
+    host.spoil("systemctl stop agent");
+    project.run(&["verify"]).code(0).hides(&["puppet"]);
+}

@@ -44,6 +44,8 @@ pub struct HostState {
     pub now: Option<i64>,
     /// The family of its distribution; none if that was not told.
     pub family: Option<OsFamily>,
+    /// Other tools that keep hosts as declared and are at work there now: `puppet 4711`, name and process.
+    pub busy: Vec<String>,
 }
 
 impl Observations {
@@ -62,10 +64,9 @@ impl Observations {
                     (0..count).map(|probe| probe_answer(frames, &format!("{index}.{probe}"))).collect()
                 })
                 .collect();
-            let has_fragment = !batch.kind.fragment(&resources).is_empty();
             let answer = match frames.get(&format!("k{number}")) {
                 Some(frame) => frame.body.as_slice(),
-                None if has_fragment => continue,
+                None if !batch.kind.fragment(&resources).is_empty() => continue,
                 None => &[],
             };
             let Some(probes) = probes else { continue };
@@ -119,5 +120,6 @@ fn host_state(frames: &Frames) -> HostState {
         boot: word("boot ").map(str::to_owned),
         now: word("now ").and_then(|now| now.parse().ok()),
         family: frames.get("host").map(|_| facts::family_of(&body)),
+        busy: body.lines().filter_map(|line| line.strip_prefix("busy ")).map(str::to_owned).collect(),
     }
 }

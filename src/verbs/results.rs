@@ -85,6 +85,10 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
             notes.push(format!("its clock is {} seconds {}", skew.abs(), if skew > 0 { "ahead" } else { "behind" }));
         }
     }
+    let busy = observations.host.busy.iter().filter_map(|other| other.split_once(' '));
+    notes.extend(busy.map(|(tool, pid)| {
+        format!("{tool} is at work there (process {pid}): what both have a say in may be found either way")
+    }));
     notes.extend(observations.remarks.iter().cloned());
     if !observations.is_whole {
         notes.push("the answer was cut: what came after that is unknown".to_owned());
