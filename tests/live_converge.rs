@@ -167,7 +167,7 @@ fn a_reload_that_was_not_reached_is_made_up_for_by_the_next_run() {
 #[test]
 fn what_an_act_consists_of_is_none_of_the_processes_that_are_checked() {
     let Some(hosts) = Hosts::up(1) else { return };
-    let role = "resources:\n  - command: start it\n    run: \"setsid -f sleep 86398 >/dev/null 2>&1\"\n    unless: pgrep -f 'sleep 86[3]98'\n";
+    let role = "resources:\n  - command: start it\n    run: \"setsid -f sleep 86398 >/dev/null 2>&1; until pgrep -f '^sleep 86[3]98'; do sleep 0.05; done\"\n    unless: pgrep -f 'sleep 86[3]98'\n";
     let spec = "checks:\n  - process: sleep\n    count: 1\n    args: sleep 86398\n  - process: sh\n    running: false\n  \
                 - process: sudo\n    running: false\n  - process: our files\n    pattern: snowmelt-act\n    running: false\n";
     for user in ["deploy", "root"] {
