@@ -20,7 +20,10 @@ if have dpkg-query && [ -s /var/lib/dpkg/status ]; then
 	case $? in 0 | 1) why= ;; *) why=$(dpkg-query -W "$1" 2>&1 >/dev/null) ;; esac
 	printf '\000%s\000\000' "$why"
 	for update in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$update" ] || { echo interrupted && break; }; done
-	sed -n '/^Package: /h;/^Status: .* \(half-configured\|half-installed\|unpacked\)$/{G;s/^.* \([a-z-]*\)\nPackage: /\1 /p;}' /var/lib/dpkg/status
+	# Almost never: a look that costs little comes first, for the list is long.
+	if grep -q -e ' half-configured$' -e ' half-installed$' -e ' unpacked$' /var/lib/dpkg/status; then
+		sed -n '/^Package: /h;/^Status: .* \(half-configured\|half-installed\|unpacked\)$/{G;s/^.* \([a-z-]*\)\nPackage: /\1 /p;}' /var/lib/dpkg/status
+	fi
 elif have apk && [ -s /lib/apk/db/installed ]; then
 	printf 'apk\000'
 	grep '^[PV]:' /lib/apk/db/installed
