@@ -70,7 +70,9 @@ pub(crate) fn compare(hosts: &Hosts, mix: &Mix, bench: &Project, bounds: &mut Bo
         let candidate = Candidate::new(&shown, bench.path(), &["timeout", &limit, "bash", "-c", &line]);
         if program.starts_with("ansible") {
             // It needs an interpreter on the hosts, and its module for packages.
-            hosts.iter().for_each(|host| host.spoil("apt-get update -q >/dev/null; apt-get install -y -q python3 python3-apt >/dev/null"));
+            hosts.iter().for_each(|host| {
+                host.spoil("apt-get update -q >/dev/null; apt-get install -y -q python3 python3-apt >/dev/null")
+            });
         }
         // The first run does what the tool does only once, and shows that it works.
         match candidate.try_run(hosts) {
