@@ -296,7 +296,7 @@ fn what_may_lock_out_is_proven_once_after_each_row_of_it_or_taken_back() {
         let expected: [(&[usize], &[usize]); 6] =
             [(&[0], &[]), (&[1, 2], &[]), (&[], &[1]), (&[3], &[]), (&[4], &[]), (&[], &[1, 4])];
         assert_eq!(shape, expected, "{shell}");
-        assert!(act.wants_proof);
+        assert!(act.wants_proof());
 
         let (outcome, _, judged) = host.act(&act, &catalog);
         let [StepOutcome::Done, StepOutcome::PutBack(why), StepOutcome::Failed(_), rest @ ..] = &outcome.steps[..]
@@ -319,6 +319,6 @@ fn on_this_machine_nobody_has_to_log_in() {
     let catalog = catalog(vec![file(&host.path(".ssh/authorized_keys"), "new\n", "0600")]);
     let (observations, judged) = host.observe(&catalog);
     let act = host.compose(&catalog, &observations, &judged).unwrap();
-    assert!(!act.wants_proof);
+    assert!(!act.wants_proof());
     assert_eq!(host.act(&act, &catalog).0.steps, [StepOutcome::Done]);
 }

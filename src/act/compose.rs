@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 
+use super::command;
 use super::files;
 use super::lockout::{self, Guarded, Login};
 use super::payload::Payload;
@@ -13,11 +14,9 @@ use crate::base::digest::Digest;
 use crate::base::quote;
 use crate::catalog::Catalog;
 use crate::judge::Judged;
-use crate::observe::{
-    Applied, FileReading, Memory, Observations, Place, SHARED, Script, applied_line, with_environment,
-};
+use crate::observe::{Applied, FileReading, Memory, Observations, Place, SHARED, Script, applied_line};
 use crate::resource::result::{Action, Verdict};
-use crate::resource::{Content, Due, FileWrite, Guard, Need, Probe, Refresh, Resource, Step, Still, TakenBack, Work};
+use crate::resource::{Content, Due, FileWrite, Need, Refresh, Resource, Step, Still, TakenBack, Work};
 use crate::wire::Nonce;
 
 const PRELUDE: &str = include_str!("prelude.sh");
@@ -55,8 +54,13 @@ pub struct Act {
     pub run: Nonce,
     /// Its steps in order: step `n` answers with the frame `s<n>`.
     pub steps: Vec<ActStep>,
+}
+
+impl Act {
     /// Whether it waits for a second login.
-    pub wants_proof: bool,
+    pub fn wants_proof(&self) -> bool {
+        self.steps.iter().any(|step| step.proves_login)
+    }
 }
 
 /// One step of an act.
@@ -70,6 +74,8 @@ pub struct ActStep {
     pub puts_back: Vec<usize>,
     /// Whether it validates, reloads, restarts or proves, and so has an effect only if something changed.
     pub is_refresh: bool,
+    /// Whether it waits for a second login, to prove that the steps it would put back have locked nobody out.
+    pub proves_login: bool,
 }
 
 /// A step before it has its number.
@@ -483,7 +489,7 @@ impl<'a> Composer<'a> {
                     text.push_str(&files::script(number, writes, &after, &mut payload)?);
                 }
                 SlotWork::Kind(Work::Run { run, guards }) => {
-                    text.push_str(&run_script(self.resource(slot.position), run, guards, memory, number));
+                    text.push_str(&command::script(self.resource(slot.position), run, guards, memory, number));
                 }
                 SlotWork::Validate(command) => {
                     puts_back = answering.get(&number).cloned().unwrap_or_default();
@@ -521,6 +527,7 @@ impl<'a> Composer<'a> {
                 title: slot.title.clone(),
                 puts_back,
                 is_refresh: !matches!(slot.work, SlotWork::Kind(_)),
+                proves_login: matches!(slot.work, SlotWork::Prove { .. }),
             });
         }
         for (number, slot) in self.slots.iter().enumerate().filter(|(_, slot)| matches!(slot.work, SlotWork::Kind(_))) {
@@ -557,7 +564,7 @@ impl<'a> Composer<'a> {
             self.login.map_or(0, |login| login.within.as_secs())
         );
         payload.add("settings", settings.as_bytes())?;
-        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), run, steps, wants_proof: first_guarded.is_some() })
+        Ok(Act { payload: payload.finish()?, nonce: nonce.clone(), run, steps })
     }
 
     /// For each step that may put others back, which those are: for a validation, those before it that bring about what its
@@ -645,62 +652,4 @@ fn applied(resource: &Resource, actor: &Actor) -> Applied {
         who: actor.who.clone(),
         when: actor.now,
     }
-}
-
-/// The shell of a user's command under its guards.
-fn run_script(resource: &Resource, run: &Probe, guards: &[Guard], memory: &Memory, number: usize) -> String {
-    let mut text = String::from("mkdir -p \"$d/probes\"\nprobes_in \"$d/probes\"\n");
-    let words = |probe: &Probe| {
-        let (user, cwd) = (probe.user.as_deref().unwrap_or_default(), probe.cwd.as_deref().unwrap_or_default());
-        (
-            probe.timeout.as_secs().max(1),
-            quote::sh(user).into_owned(),
-            quote::sh(cwd).into_owned(),
-            quote::always(&with_environment(probe)),
-        )
-    };
-    let unknown_on: Vec<String> = resource.kind.unknown_statuses(resource).iter().map(ToString::to_string).collect();
-    let unknown_on = quote::always(&unknown_on.join(" "));
-    for guard in guards {
-        let _ = match guard {
-            Guard::Creates(path) => {
-                let path = quote::sh(path);
-                writeln!(text, "if [ -e {path} ] || [ -L {path} ]; then exit 90; fi")
-            }
-            Guard::Unless(probe) => {
-                let (seconds, user, cwd, command) = words(probe);
-                writeln!(text, "if holds {seconds} {user} {cwd} {unknown_on} {command}; then exit 90; fi")
-            }
-            Guard::OnlyIf(probe) => {
-                let (seconds, user, cwd, command) = words(probe);
-                writeln!(text, "holds {seconds} {user} {cwd} {unknown_on} {command} || exit 90")
-            }
-            Guard::OnChange => {
-                let address = resource.address.to_string();
-                let known = memory.ran.get(&address).map(String::as_str).unwrap_or("never");
-                let digest = refresh::digest(resource, |refresh| refresh == Refresh::Run);
-                let record = format!(
-                    "printf 'ran\\t%s\\t%s\\n' {} \"$digest\" >\"$d/steps/{number}.record\"",
-                    quote::always(&address)
-                );
-                writeln!(text, "digest=$({digest})\n[ \"$digest\" != {known} ] || exit 90\n{record}")
-            }
-        };
-    }
-    if let Some(stdin) = &run.stdin {
-        let _ = writeln!(text, "printf %s {} >\"$d/probes/run.i\"", quote::always(&String::from_utf8_lossy(stdin)));
-    }
-    let (seconds, user, cwd, command) = words(run);
-    let _ = writeln!(text, "input=/dev/null; [ ! -e \"$d/probes/run.i\" ] || input=$d/probes/run.i");
-    let _ = writeln!(text, "result=0; id=run");
-    let _ = writeln!(
-        text,
-        "( cd {} || exit 203; limited {seconds} {user} {command} ) <\"$input\" || result=$?",
-        if cwd == "''" { "/" } else { &cwd }
-    );
-    text.push_str(
-        "case $result in\n0) exit 0 ;;\n200) fail 'it was ended at its deadline' ;;\n201) fail 'only root may become another user' ;;\n\
-         202) fail 'there is no such user' ;;\n203) fail 'its folder cannot be entered' ;;\n*) fail \"it ended with status $result\" ;;\nesac\n",
-    );
-    text
 }

@@ -4,6 +4,7 @@
 //! arrived; the first failure stops the rest; it ends with a new observation. The guards of a step (still as observed, a
 //! user's guard, after a change) are written here, never by a kind. Pure: nothing here connects.
 
+mod command;
 mod compose;
 mod files;
 mod lockout;

@@ -81,7 +81,7 @@ impl ActOutcome {
             *step = match memory.steps.get(&number) {
                 Some(StepMark::Done) => StepOutcome::Done,
                 Some(StepMark::Nothing) => StepOutcome::Nothing,
-                Some(StepMark::Failed) if act.steps[number].title == lockout::TITLE => {
+                Some(StepMark::Failed) if act.steps[number].proves_login => {
                     StepOutcome::Failed(lockout::REFUSED.to_owned())
                 }
                 Some(StepMark::Failed) => StepOutcome::Failed("it failed while the connection was lost".to_owned()),
@@ -96,12 +96,13 @@ impl ActOutcome {
 
     /// Says why no second login came, where one was waited for in vain.
     #[must_use]
-    pub fn because(mut self, refused: Option<&str>) -> Self {
+    pub fn because(mut self, act: &Act, refused: Option<&str>) -> Self {
         let Some(refused) = refused else { return self };
-        for step in &mut self.steps {
-            if let StepOutcome::Failed(log) | StepOutcome::PutBack(log) = step
-                && log.starts_with(lockout::REFUSED)
-            {
+        let failed = |number: &usize| matches!(self.steps[*number], StepOutcome::Failed(_));
+        let proof = (0..act.steps.len()).filter(|number| act.steps[*number].proves_login).find(failed);
+        let Some(proof) = proof else { return self };
+        for number in act.steps[proof].puts_back.iter().chain([&proof]) {
+            if let StepOutcome::Failed(log) | StepOutcome::PutBack(log) = &mut self.steps[*number] {
                 log.push_str(&format!("\n{refused}"));
             }
         }

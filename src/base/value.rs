@@ -126,7 +126,7 @@ impl fmt::Display for Value {
             Self::Int(number) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number}"),
             Self::Text(text) => f.write_str(text),
-            Self::Secret(_) => f.write_str("***"),
+            Self::Secret(_) => f.write_str(super::redact::MASK),
             Self::List(items) => {
                 f.write_str("[")?;
                 for (i, item) in items.iter().enumerate() {

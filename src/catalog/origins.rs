@@ -6,6 +6,7 @@ use super::model::Host;
 use super::resolve::{Resolver, View};
 use crate::base::diagnostic::{Diagnostic, Diagnostics};
 use crate::base::nearest;
+use crate::base::redact::MASK;
 use crate::resource::want::{Resource, State, Want};
 use crate::resource::{Address, Facts};
 
@@ -154,7 +155,7 @@ fn written(want: &Want, is_hidden: bool) -> String {
         }
         Want::Content(content) => String::from_utf8(content.bytes().to_vec())
             .unwrap_or_else(|_| format!("{} bytes, sha256 {}", content.bytes().len(), content.digest())),
-        Want::Exactly(_) | Want::Matches(_) if is_hidden => "***".to_owned(),
+        Want::Exactly(_) | Want::Matches(_) if is_hidden => MASK.to_owned(),
         Want::Exactly(value) => value.to_string(),
         Want::Matches(matcher) => matcher.to_string(),
     }

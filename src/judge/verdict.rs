@@ -8,6 +8,7 @@ use super::current::{Stale, stale};
 use super::diff;
 use crate::base::clean;
 use crate::base::digest::Digest;
+use crate::base::redact::MASK;
 use crate::catalog::Catalog;
 use crate::observe::{FileReading, Memory, Observations};
 use crate::resource::result::{AttributeResult, Verdict};
@@ -218,7 +219,7 @@ impl Context<'_> {
     fn list_attributes(&self, one: &mut Judged) {
         for (attribute, want) in self.resource.compared() {
             let hidden = self.resource.hides(attribute.name);
-            let shown = if hidden { "***".to_owned() } else { wanted(want) };
+            let shown = if hidden { MASK.to_owned() } else { wanted(want) };
             let path = self.resource.kind.path(self.resource);
             let diff = match (want, path) {
                 (Want::Content(content), Some(path)) if !hidden => Some(diff::unified(path, b"", content.bytes())),
@@ -238,7 +239,7 @@ impl Context<'_> {
                 Comparison::Unknown(why) => Verdict::Unknown(why),
             };
             let hidden = self.resource.hides(attribute.name);
-            let shown = |text: String| if hidden && !text.is_empty() { "***".to_owned() } else { text };
+            let shown = |text: String| if hidden && !text.is_empty() { MASK.to_owned() } else { text };
             one.add(attribute.name, verdict, &shown(compared.want), &shown(compared.got), None);
         }
     }

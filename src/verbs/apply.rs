@@ -271,7 +271,7 @@ impl Conversation<'_> {
             // Our own connection went with the others.
             None => return self.come_back(act, catalog, ActOutcome::read(act, &frames), refused).await,
         };
-        let told = ActOutcome::read(act, &frames).because(refused);
+        let told = ActOutcome::read(act, &frames).because(act, refused);
         if told.is_whole {
             return Ok(Acted::of(told, self.judged(catalog, &frames)));
         }
@@ -311,7 +311,7 @@ impl Conversation<'_> {
         while began.elapsed() < self.settings.act_deadline {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
-            if act.wants_proof {
+            if act.wants_proof() {
                 // Being here again is the proof, if it is still waited for.
                 let mut proofs = Proofs::new(self.settings, self.events, self.host, &self.place, act);
                 proofs.come_back().await;
@@ -337,7 +337,7 @@ impl Conversation<'_> {
                         // If that does not arrive, the next run says once more how this one ended.
                         let _ = self.ask(&script, "act").await;
                     }
-                    let told = told.completed(act, memory).because(refused);
+                    let told = told.completed(act, memory).because(act, refused);
                     return Ok(Acted::of(told, read));
                 }
                 Err(Stop::Unreachable(why) | Stop::Failed(why)) => {
