@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::payload::Payload;
 use crate::base::quote;
-use crate::resource::{FileWrite, Still, stat};
+use crate::resource::{FileWrite, Still, batch};
 
 /// The shell of a step that writes these files. `after` holds, for each file, the steps of this act that may have made it in
 /// the meantime: if one of them changed anything, what was observed says nothing any more.
@@ -23,7 +23,7 @@ pub(super) fn script(
     guards(&mut text, number, writes, after, payload)?;
     let written = writes.iter().filter(|write| write.content.is_some());
     let places: BTreeSet<&str> = written.flat_map(|write| [write.path.as_str(), split(&write.path).0]).collect();
-    text.push_str(&stat::call("look_for_attributes", &Vec::from_iter(places)));
+    text.push_str(&batch::call("look_for_attributes", &Vec::from_iter(places)));
     for write in writes {
         let (folder, name) = split(&write.path);
         let (folder, name) = (quote::sh(folder), quote::sh(name));

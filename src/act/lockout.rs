@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::base::quote;
-use crate::observe::{self, Place, Script};
+use crate::observe::{Place, Script};
 use crate::resource::TakenBack;
 use crate::wire::{Frames, Nonce};
 
@@ -113,13 +113,11 @@ pub fn login_script(run: &Nonce, place: &Place, nonce: &Nonce, proves: Option<us
         None => ":".to_owned(),
     };
     let text = format!(
-        "{}state_folder\nasked= f=\nif grep -q '^id {}$' \"$S/run\"; then f=$(sed -n 's/^folder //p' \"$S/run\"); fi\n\
+        "state_folder\nasked= f=\nif grep -q '^id {run}$' \"$S/run\"; then f=$(sed -n 's/^folder //p' \"$S/run\"); fi\n\
          [ -z \"$f\" ] || read -r asked 2>/dev/null <\"$f/login/asked\"\n{proven}\nstatus=$?\n\
-         b asked\nprintf %s \"$asked\"\ne asked $status\nb done\ne done 0\n",
-        observe::opening(place, nonce),
-        run
+         b asked\nprintf %s \"$asked\"\ne asked $status\n"
     );
-    Script { text, nonce: nonce.clone() }
+    Script::of(place, nonce, &text)
 }
 
 /// The step for which a run waits, from the answer to [`login_script`].

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::compose::Act;
 use super::lockout;
 use crate::base::clean;
-use crate::observe::{self, LastRun, Memory, Place, Script, StepMark};
+use crate::observe::{LastRun, Memory, Place, Script, StepMark};
 use crate::wire::{Frames, Nonce};
 
 /// How an act went, as far as the host told.
@@ -53,12 +53,8 @@ pub enum StepOutcome {
 
 /// The script by which a host that was left alone with an act learns that its end was seen after all.
 pub fn seen_script(act: &Act, place: &Place, nonce: &Nonce) -> Script {
-    let text = format!(
-        "{}state_folder\nb done\nif grep -q '^id {}$' \"$S/run\"; then echo followed >>\"$S/run\"; fi\ne done $?\n",
-        observe::opening(place, nonce),
-        act.run
-    );
-    Script { text, nonce: nonce.clone() }
+    let text = format!("state_folder\nif grep -q '^id {}$' \"$S/run\"; then echo followed >>\"$S/run\"; fi\n", act.run);
+    Script::of(place, nonce, &text)
 }
 
 impl ActOutcome {

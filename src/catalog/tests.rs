@@ -6,6 +6,7 @@ use super::model::Project;
 use super::resolve::Resolver;
 use super::testing::{brief, folder, load_folder};
 use crate::base::secret::Secret;
+use crate::resource::Answer;
 use crate::resource::facts::OsFamily;
 use crate::resource::probe::ProbeAnswer;
 use crate::resource::{Attribute, Facts, Identity, Kind, Mistake, Observed, Resource, State, Table, Type, Want};
@@ -34,7 +35,7 @@ impl Kind for Test {
         vec![Mistake { attribute: Some("run"), message: "this command has no guard".to_owned(), hint }]
     }
 
-    fn read(&self, _: &[&Resource], _: &[u8], _: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
+    fn read(&self, _: &[&Resource], _: &Answer<'_>) -> Vec<Observed> {
         Vec::new()
     }
 }

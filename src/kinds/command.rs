@@ -37,8 +37,8 @@ use crate::base::quote;
 use crate::base::value::Value;
 use crate::resource::login;
 use crate::resource::{
-    Attribute, Due, Example, Existence, Guard, Identity, Kind, Mistake, Need, Observed, Probe, ProbeAnswer, ProbeEnd,
-    Reading, Resource, Spoil, Step, Table, Type, Want, Work,
+    Answer, Attribute, Due, Example, Existence, Guard, Identity, Kind, Mistake, Need, Observed, Probe, ProbeAnswer,
+    ProbeEnd, Reading, Resource, Spoil, Step, Table, Type, Want, Work,
 };
 
 const RUN: Attribute = Attribute::setting("run", Type::Command, "What is run, by `sh -c`. Default: the name.");
@@ -198,11 +198,11 @@ impl Kind for Command {
         statuses(resource).into_iter().filter_map(|status| u8::try_from(status).ok()).collect()
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let mut created = answer.split(|byte| *byte == b'\n');
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        let mut created = answer.text.split(|byte| *byte == b'\n');
         let none = Vec::new();
         let one = |(at, resource): (usize, &&Resource)| {
-            let probes = probes.get(at).unwrap_or(&none);
+            let probes = answer.probes.get(at).unwrap_or(&none);
             if resource.is_check {
                 return probes.first().map_or_else(not_run, |probe| answered(resource, probe));
             }
@@ -436,7 +436,7 @@ fn statuses(resource: &Resource) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::testing::{check, everywhere, resource, steps};
+    use crate::resource::testing::{check, everywhere, resource, said, steps};
 
     fn command(values: &[(&'static str, Value)]) -> Resource {
         resource(&Command, "make it so", values)
@@ -451,7 +451,8 @@ mod tests {
     }
 
     fn existence(resource: &Resource, created: &str, probes: &[ProbeAnswer]) -> Existence {
-        Command.read(&[resource], created.as_bytes(), &[probes.to_vec()]).remove(0).existence
+        let answer = Answer { probes: &[probes.to_vec()], ..said(created.as_bytes()) };
+        Command.read(&[resource], &answer).remove(0).existence
     }
 
     #[test]
@@ -516,7 +517,7 @@ mod tests {
         let resources: Vec<Resource> = paths.iter().map(|path| command(&[("creates", path.as_str().into())])).collect();
         let batch: Vec<&Resource> = resources.iter().collect();
         for (shell, answer) in everywhere(&Command.fragment(&batch)) {
-            let observed = Command.read(&batch, &answer, &vec![Vec::new(); batch.len()]);
+            let observed = Command.read(&batch, &said(&answer));
             let found: Vec<bool> = observed.iter().map(|one| one.existence == Existence::Present).collect();
             assert_eq!(found, [true, true, false, false, false], "{shell}");
         }
@@ -527,7 +528,9 @@ mod tests {
         let asks = |values: &[(&'static str, Value)]| check(resource(&Command, "nginx -t", values));
         let zero = asks(&[("exit_status", 0.into()), ("stdout", "ok".into()), ("stderr", "two\nlines\n".into())]);
         assert_eq!(Command.probes(&zero), [Probe::new("nginx -t")]);
-        let read = |resource: &Resource, answer: ProbeAnswer| Command.read(&[resource], b"", &[vec![answer]]).remove(0);
+        let read = |resource: &Resource, answer: ProbeAnswer| {
+            Command.read(&[resource], &Answer { probes: &[vec![answer]], ..said(b"") }).remove(0)
+        };
         let observed = read(&zero, answer(ProbeEnd::Exit(3), "ok\n", "two\nlines\n"));
         assert_eq!(observed.reading("exit_status"), Some(&Reading::Is(3.into())));
         assert_eq!(observed.reading("stdout"), Some(&Reading::Is("ok".into())));

@@ -40,10 +40,11 @@ use std::collections::HashMap;
 use crate::base::value::Value;
 use crate::base::{clean, quote};
 use crate::resource::accounts;
-use crate::resource::stat::{self, FileType, Found, Sections};
+use crate::resource::batch::{self, Sections};
+use crate::resource::paths::{self, FileType, Found};
 use crate::resource::{
-    Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, Type, Work,
+    Answer, Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, Reading, Resource, Spoil, State,
+    Step, Table, Type, Work,
 };
 
 const OWNER: Attribute =
@@ -171,34 +172,32 @@ impl Kind for Directory {
     }
 
     fn fragment(&self, batch: &[&Resource]) -> String {
-        let (all, listed) = (stat::paths(batch), listed(batch));
-        let mut script = stat::fragment(&all) + &stat::targets_fragment(&all);
+        let listed = listed(batch);
+        let mut script = String::new();
         if !listed.is_empty() {
             script.push_str(READ_ENTRIES);
-            script.push_str(&stat::call("read_entries", &listed));
+            script.push_str(&batch::call("read_entries", &listed));
         }
         script
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let (all, listed) = (stat::paths(batch), listed(batch));
-        let mut answer = Sections::of(answer);
-        let found = stat::read(&all, &mut answer);
-        let targets = stat::read_targets(&all, &mut answer);
-        let entries: HashMap<&str, Listing> = listed.iter().map(|path| (*path, read_entries(&mut answer))).collect();
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        let (paths, mut sections) = (answer.paths, Sections::of(answer.text));
+        let entries: HashMap<&str, Listing> =
+            listed(batch).into_iter().map(|path| (path, read_entries(&mut sections))).collect();
         let observe = |resource: &&Resource| {
             let path = resource.identity();
-            let meta = match &found[path] {
+            let meta = match paths.at(path) {
                 Found::Unknown(why) => return Observed::unknown(why.clone()),
                 Found::Nothing => return Observed::absent(),
                 Found::Is(meta) => meta,
             };
             if meta.file_type != FileType::Directory {
-                return Observed::other(meta.file_type.pointing(targets.get(path)));
+                return Observed::other(meta.file_type.pointing(paths.target(path)));
             }
             let mut observed = Observed::present([
-                (OWNER.name, stat::principal(resource, &OWNER, &meta.owner, &meta.uid)),
-                (GROUP.name, stat::principal(resource, &GROUP, &meta.group, &meta.gid)),
+                (OWNER.name, paths::principal(resource, &OWNER, &meta.owner, &meta.uid)),
+                (GROUP.name, paths::principal(resource, &GROUP, &meta.group, &meta.gid)),
                 (MODE.name, Reading::Is(meta.mode.as_str().into())),
             ]);
             if let Some(listing) = entries.get(path) {
@@ -227,7 +226,7 @@ impl Kind for Directory {
         if !present.is_empty() {
             let paths: Vec<&str> = present.iter().map(|item| due[*item].resource.identity()).collect();
             let body: String = present.iter().map(|item| bring_about(&due[*item])).collect();
-            let work = Work::Shell(format!("{ACT}{}{body}", stat::look_at(&paths)));
+            let work = Work::Shell(format!("{ACT}{}{body}", paths::look_at(&paths)));
             let is_new = present.iter().any(|item| due[*item].differs("state"));
             let title = titled(if is_new { "make" } else { "set" }, &present);
             steps.push(Step { items: present, title, work });
@@ -235,7 +234,7 @@ impl Kind for Directory {
         if !absent.is_empty() {
             let paths: Vec<&str> = absent.iter().map(|item| due[*item].resource.identity()).collect();
             let body: String = absent.iter().map(|item| remove(&due[*item])).collect();
-            let work = Work::Shell(format!("{ACT}{}{body}", stat::look_at(&paths)));
+            let work = Work::Shell(format!("{ACT}{}{body}", paths::look_at(&paths)));
             steps.push(Step { title: titled("remove", &absent), items: absent, work });
         }
         steps
@@ -256,7 +255,7 @@ type Listing = Result<Vec<Vec<u8>>, String>;
 fn listed<'a>(batch: &[&'a Resource]) -> Vec<&'a str> {
     let is_listed = |resource: &&Resource| resource.truth(&PURGE) != Some(false) && resource.want(&PURGE).is_some();
     let asked = batch.iter().copied().filter(|resource| is_listed(resource) || resource.want(&ENTRIES).is_some());
-    stat::paths(&asked.collect::<Vec<_>>())
+    batch::names(&asked.collect::<Vec<_>>())
 }
 
 /// Names by pattern, so that no process is needed; an empty piece ends each list. What cannot be listed says so, as an empty
@@ -417,15 +416,17 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::resource::testing::{absent, act, as_nobody, combinations, everywhere, resource, shell, steps};
+    use crate::resource::paths::Paths;
+    use crate::resource::testing::{
+        absent, act, combinations, read_as_nobody, read_everywhere, resource, said, shell, steps,
+    };
 
     fn with(path: &Path, values: &[(&'static str, Value)]) -> Resource {
         resource(&Directory, path.to_str().unwrap(), values)
     }
 
     fn read_here(resource: &Resource) -> Observed {
-        let (_, answer) = everywhere(&Directory.fragment(&[resource])).remove(0);
-        Directory.read(&[resource], &answer, &[]).remove(0)
+        read_everywhere(&[resource]).remove(0).1.remove(0)
     }
 
     /// Runs what is to be done about a resource, with each shell and tool, on a state that `prepare` makes.
@@ -465,8 +466,7 @@ mod tests {
             all.push(with(&root.join(name), &[("purge", purge.into())]));
         }
         let batch: Vec<&Resource> = all.iter().collect();
-        for (name, answer) in everywhere(&Directory.fragment(&batch)) {
-            let observed = Directory.read(&batch, &answer, &[]);
+        for (name, observed) in read_everywhere(&batch) {
             let purge = |index: usize| observed[index].reading("purge").cloned();
             assert_eq!(purge(0), Some(Reading::Is(true.into())), "{name}");
             let Some(Reading::Is(found)) = purge(1) else { panic!("{name} {observed:?}") };
@@ -486,15 +486,12 @@ mod tests {
         std::fs::create_dir(&closed).unwrap();
         std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o711)).unwrap();
         let one = with(&closed, &[("purge", true.into())]);
-        for (name, answer) in as_nobody(folder.path(), &Directory.fragment(&[&one])) {
-            let observed = Directory.read(&[&one], &answer, &[]);
+        for (name, observed) in read_as_nobody(folder.path(), &[&one]) {
             assert_eq!(observed[0].reading("purge"), Some(&Reading::Unknown("permission denied".into())), "{name}");
         }
-        let cut = Directory.read(
-            &[&one],
-            format!("41c9:0:0:9:root:root:{}\n\x000\0\0\0\0", closed.display()).as_bytes(),
-            &[],
-        );
+        let path = closed.to_str().unwrap();
+        let paths = Paths::read(&[path], format!("\x000\00:0:41c9:9:{path}\00:root:0:root\0").as_bytes());
+        let cut = Directory.read(&[&one], &Answer { paths: &paths, ..said(b"") });
         assert_eq!(cut[0].reading("purge"), Some(&Reading::Unknown("could not be read".into())));
     }
 

@@ -48,10 +48,11 @@ use crate::base::digest::Digest;
 use crate::base::quote;
 use crate::base::value::Value;
 use crate::resource::accounts;
-use crate::resource::stat::{self, Batch, FileType, Found, Meta, Sections};
+use crate::resource::batch::{self, Batch, Sections};
+use crate::resource::paths::{self, FileType, Found, Meta, Paths};
 use crate::resource::{
-    Attribute, Content, Due, Example, Existence, FileWrite, Identity, Kind, Mistake, Need, Observed, ProbeAnswer,
-    Reading, Resource, Spoil, State, Step, Still, Table, Type, Want, Work,
+    Answer, Attribute, Content, Due, Example, Existence, FileWrite, Identity, Kind, Mistake, Need, Observed, Reading,
+    Resource, Spoil, State, Step, Still, Table, Type, Want, Work,
 };
 
 const CONTENT: Attribute = Attribute::state(
@@ -183,40 +184,38 @@ impl Kind for File {
 
     fn fragment(&self, batch: &[&Resource]) -> String {
         let asked = Asked::of(batch);
-        let mut script = stat::fragment(&asked.all) + &stat::targets_fragment(&asked.all);
+        let mut script = String::new();
         if !asked.digests.is_empty() {
             script.push_str(READ_DIGESTS);
-            script.push_str(&stat::call("read_digests", &asked.digests));
+            script.push_str(&batch::call("read_digests", &asked.digests));
         }
         if !asked.texts.is_empty() {
             script.push_str(READ_TEXTS);
-            script.push_str(&stat::call("read_texts", &asked.texts));
+            script.push_str(&batch::call("read_texts", &asked.texts));
         }
         script
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
         let asked = Asked::of(batch);
-        let mut answer = Sections::of(answer);
-        let found = stat::read(&asked.all, &mut answer);
-        let targets = stat::read_targets(&asked.all, &mut answer);
-        let digests = read_digests(&asked.digests, &found, &mut answer);
-        let texts = read_texts(&asked.texts, &mut answer);
+        let (paths, mut sections) = (answer.paths, Sections::of(answer.text));
+        let digests = read_digests(&asked.digests, paths, &mut sections);
+        let texts = read_texts(&asked.texts, &mut sections);
         let observe = |resource: &&Resource| {
             let path = resource.identity();
-            let meta = match &found[path] {
+            let meta = match paths.at(path) {
                 Found::Unknown(why) => return Observed::unknown(why.clone()),
                 Found::Nothing => return Observed::absent(),
                 Found::Is(meta) => meta,
             };
             let mut observed = Observed::present([
-                (OWNER.name, stat::principal(resource, &OWNER, &meta.owner, &meta.uid)),
-                (GROUP.name, stat::principal(resource, &GROUP, &meta.group, &meta.gid)),
+                (OWNER.name, paths::principal(resource, &OWNER, &meta.owner, &meta.uid)),
+                (GROUP.name, paths::principal(resource, &GROUP, &meta.group, &meta.gid)),
                 (MODE.name, Reading::Is(meta.mode.as_str().into())),
                 (TYPE.name, Reading::Is(meta.file_type.word().into())),
                 (SIZE.name, Reading::Is(meta.size.into())),
             ]);
-            observed.existence = existence(resource, meta, targets.get(path));
+            observed.existence = existence(resource, meta, paths.target(path));
             if let Some(want) = resource.want(&CONTENT) {
                 let content = match want {
                     Want::Content(_) => digests.get(path),
@@ -254,7 +253,7 @@ impl Kind for File {
             let names = names(&absent);
             let remove = |path: &&str| format!("take_away {}\n", quote::sh(path));
             let removals: String = names.iter().map(remove).collect();
-            let work = Work::Shell(format!("{}{removals}", stat::look_at(&names)));
+            let work = Work::Shell(format!("{}{removals}", paths::look_at(&names)));
             steps.push(Step { title: format!("remove {}", names.join(", ")), items: absent, work });
         }
         steps
@@ -285,7 +284,6 @@ fn is_unit_folder(folder: &str) -> bool {
 
 /// The paths of a batch, by what has to be read of them.
 struct Asked<'a> {
-    all: Vec<&'a str>,
     digests: Vec<&'a str>,
     texts: Vec<&'a str>,
 }
@@ -295,11 +293,11 @@ impl<'a> Asked<'a> {
         let wanting = |test: fn(&Want) -> bool| {
             let wants: Vec<&'a Resource> =
                 batch.iter().copied().filter(|resource| resource.want(&CONTENT).is_some_and(test)).collect();
-            stat::paths(&wants)
+            batch::names(&wants)
         };
         let (digests, texts) =
             (wanting(|want| matches!(want, Want::Content(_))), wanting(|want| !matches!(want, Want::Content(_))));
-        Self { all: stat::paths(batch), digests, texts }
+        Self { digests, texts }
     }
 }
 
@@ -346,10 +344,10 @@ const TEXT_LIMIT: usize = 1024 * 1024;
 type Contents<'a> = HashMap<&'a str, Result<String, String>>;
 
 /// Reads the digests of those paths that are regular files.
-fn read_digests<'a>(paths: &[&'a str], found: &HashMap<&'a str, Found>, answer: &mut Sections<'_>) -> Contents<'a> {
+fn read_digests<'a>(paths: &[&'a str], found: &Paths, answer: &mut Sections<'_>) -> Contents<'a> {
     let mut contents = Contents::new();
-    for chunk in stat::chunks(paths) {
-        let batch = match Batch::complaints_first(answer, "sha256sum") {
+    for chunk in batch::chunks(paths) {
+        let batch = match Batch::next(answer, "sha256sum") {
             Ok(batch) => batch,
             Err(why) => {
                 contents.extend(chunk.iter().map(|path| (*path, Err(why.clone()))));
@@ -357,7 +355,7 @@ fn read_digests<'a>(paths: &[&'a str], found: &HashMap<&'a str, Found>, answer: 
             }
         };
         let digests: HashMap<String, String> = batch.answers.iter().filter_map(|line| parse_digest(line)).collect();
-        let is_file = |path: &str| matches!(&found[path], Found::Is(meta) if meta.file_type == FileType::File);
+        let is_file = |path: &str| matches!(found.at(path), Found::Is(meta) if meta.file_type == FileType::File);
         let silent: Vec<&'a str> =
             chunk.iter().copied().filter(|path| is_file(path) && !digests.contains_key(*path)).collect();
         let reasons = batch.complaints(silent.len());
@@ -437,7 +435,7 @@ mod tests {
 
     use super::*;
     use crate::resource::Matcher;
-    use crate::resource::testing::{absent, as_nobody, everywhere, resource, shell, steps, with_wants};
+    use crate::resource::testing::{absent, read_as_nobody, read_everywhere, resource, said, shell, steps, with_wants};
 
     fn declared(path: &str, content: &str) -> Resource {
         let content = Want::Content(Content::new(content.as_bytes(), false));
@@ -478,9 +476,7 @@ mod tests {
         all.push(absent(resource(&File, &at("link"), &[])));
         all.push(resource(&File, &at("fifo"), &[("type", "fifo".into())]));
         let batch: Vec<&Resource> = all.iter().collect();
-        let script = File.fragment(&batch);
-        for (name, answer) in everywhere(&script) {
-            let observed = File.read(&batch, &answer, &[]);
+        for (name, observed) in read_everywhere(&batch) {
             let other = |what: &str| Existence::Other(what.to_owned());
             for (observed, content) in observed.iter().zip(names) {
                 let digest = Digest::of(content).to_string();
@@ -516,8 +512,7 @@ mod tests {
         std::fs::set_permissions(at("open"), mode(0o644)).unwrap();
         let all = [declared(&at("closed"), ""), declared(&at("open"), ""), matching(&at("closed"), "x")];
         let batch: Vec<&Resource> = all.iter().collect();
-        for (name, answer) in as_nobody(folder.path(), &File.fragment(&batch)) {
-            let observed = File.read(&batch, &answer, &[]);
+        for (name, observed) in read_as_nobody(folder.path(), &batch) {
             let denied = Some(&Reading::Unknown("permission denied".to_owned()));
             assert_eq!(observed[0].reading("content"), denied, "{name}");
             assert_eq!(
@@ -533,14 +528,15 @@ mod tests {
     fn answers_that_are_none_leave_nothing_known() {
         let all = [declared("/etc/x", ""), matching("/etc/y", "x")];
         let batch: Vec<&Resource> = all.iter().collect();
-        let good = b"81a4:0:0:3:root:root:/etc/x\n81a4:0:0:3:root:root:/etc/y\n\x000\x00\x00\x00\x00";
-        for tail in [b"".as_slice(), b"\x00127\x00sh: sha256sum: not found\x00", b"abc\x000\x00\x00garbage\x00"] {
-            let observed = File.read(&batch, &[good, tail].concat(), &[]);
+        let looked = b"\x000\x000:0:81a4:3:/etc/x\n0:0:81a4:3:/etc/y\x000:root:0:root\x00";
+        let paths = Paths::read(&["/etc/x", "/etc/y"], looked);
+        for tail in [b"".as_slice(), b"sh: sha256sum: not found\x00127\x00\x00", b"abc\x000\x00\x00garbage\x00"] {
+            let observed = File.read(&batch, &Answer { paths: &paths, ..said(tail) });
             for one in &observed {
                 assert!(matches!(one.reading("content"), Some(Reading::Unknown(_))), "{tail:?} {one:?}");
             }
         }
-        for one in File.read(&batch, b"", &[]) {
+        for one in File.read(&batch, &said(b"")) {
             assert!(matches!(one.existence, Existence::Unknown(_)));
         }
     }
@@ -556,9 +552,7 @@ mod tests {
             })
             .collect();
         let batch: Vec<&Resource> = all.iter().collect();
-        let script = File.fragment(&batch);
-        for (name, answer) in everywhere(&script) {
-            let observed = File.read(&batch, &answer, &[]);
+        for (name, observed) in read_everywhere(&batch) {
             for (number, one) in observed.iter().enumerate() {
                 let digest = Digest::of(number.to_string()).to_string();
                 assert_eq!(one.reading("content"), Some(&Reading::Is(digest.into())), "{name}");
@@ -621,10 +615,10 @@ mod tests {
 
     #[test]
     fn numbers_compare_with_numbers() {
-        let answer = b"81a4:33:33:3:www-data:www-data:/x\n\x000\x00\x00\x00\x00";
+        let paths = Paths::read(&["/x"], b"\x000\x0033:33:81a4:3:/x\x0033:www-data:33:www-data\x00");
         for (owner, found) in [("33", "33"), ("www-data", "www-data"), ("root", "www-data")] {
             let one = resource(&File, "/x", &[("owner", owner.into())]);
-            let observed = File.read(&[&one], answer, &[]);
+            let observed = File.read(&[&one], &Answer { paths: &paths, ..said(b"") });
             assert_eq!(observed[0].reading("owner"), Some(&Reading::Is(found.into())));
         }
     }

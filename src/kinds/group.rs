@@ -20,10 +20,10 @@
 
 use crate::base::quote;
 use crate::resource::accounts::{self, Database, EXISTS, KEEP, LOOK_UP};
-use crate::resource::stat::{self, Sections};
+use crate::resource::batch::{self, Sections};
 use crate::resource::{
-    Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, TakenBack, Type, Work,
+    Answer, Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, Reading, Resource, Spoil, State,
+    Step, Table, TakenBack, Type, Work,
 };
 
 const GID: Attribute = Attribute::state("gid", Type::Int, "Its number.");
@@ -110,11 +110,11 @@ impl Kind for Group {
     }
 
     fn fragment(&self, batch: &[&Resource]) -> String {
-        format!("{LOOK_UP}{}", accounts::look_up(Database::Group, &stat::paths(batch)))
+        format!("{LOOK_UP}{}", accounts::look_up(Database::Group, &batch::names(batch)))
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let found = accounts::read(Database::Group, &stat::paths(batch), &mut Sections::of(answer));
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        let found = accounts::read(Database::Group, &batch::names(batch), &mut Sections::of(answer.text));
         let observe = |resource: &&Resource| match &found[resource.identity()] {
             Err(why) => Observed::unknown(why.clone()),
             Ok(None) => Observed::absent(),
@@ -196,14 +196,13 @@ fn bring_about(due: &Due<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::testing::{absent, everywhere, resource, shell, steps, with_stubs};
+    use crate::resource::testing::{absent, read_everywhere, resource, said, shell, steps, with_stubs};
 
     #[test]
     fn real_groups_read_the_same_everywhere() {
         let all = ["root", "nogroup", "no-such-group"].map(|name| resource(&Group, name, &[]));
         let batch: Vec<&Resource> = all.iter().collect();
-        for (name, answer) in everywhere(&Group.fragment(&batch)) {
-            let observed = Group.read(&batch, &answer, &[]);
+        for (name, observed) in read_everywhere(&batch) {
             assert_eq!(observed[0].reading("gid"), Some(&Reading::Is(0.into())), "{name}");
             assert_eq!(observed[1].reading("gid"), Some(&Reading::Is(65534.into())), "{name}");
             assert_eq!(observed[2], Observed::absent(), "{name}");
@@ -213,7 +212,7 @@ mod tests {
     #[test]
     fn captured_answers() {
         let one = resource(&Group, "app", &[]);
-        let read = |answer: &[u8]| Group.read(&[&one], answer, &[]).remove(0);
+        let read = |answer: &[u8]| Group.read(&[&one], &said(answer)).remove(0);
         let members = |names: &[&str]| Some(Reading::Is(names.iter().copied().collect()));
         assert_eq!(read(b"app:x:5:a,b\n\x000\x00").reading("members").cloned(), members(&["a", "b"]));
         assert_eq!(read(b"app:x:5:\n\x000\x00").reading("members").cloned(), members(&[]));

@@ -36,7 +36,7 @@ use regex::Regex;
 
 use crate::base::quote;
 use crate::resource::{
-    Attribute, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Resource, Spoil, State, Table, Type,
+    Answer, Attribute, Example, Identity, Kind, Mistake, Need, Observed, Resource, Spoil, State, Table, Type,
 };
 
 const FILE: Attribute = Attribute::setting("file", Type::Path, "The file. Required.");
@@ -147,7 +147,7 @@ impl Kind for Line {
         mistakes
     }
 
-    fn read(&self, batch: &[&Resource], _answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
+    fn read(&self, batch: &[&Resource], _answer: &Answer<'_>) -> Vec<Observed> {
         // Whether it is there follows from the file, which is read once for all that is declared of it.
         batch.iter().map(|_| Observed::present([])).collect()
     }

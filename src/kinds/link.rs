@@ -24,10 +24,11 @@
 //! ```
 
 use crate::base::quote;
-use crate::resource::stat::{self, FileType, Found, Sections};
+use crate::resource::batch;
+use crate::resource::paths::{self, FileType, Found};
 use crate::resource::{
-    Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil, State,
-    Step, Table, Type, Work,
+    Answer, Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, Reading, Resource, Spoil, State, Step,
+    Table, Type, Work,
 };
 
 const TO: Attribute = Attribute::state("to", Type::Text, "Where it points, exactly as `readlink` prints it.");
@@ -111,24 +112,16 @@ impl Kind for Link {
         Some(resource.identity())
     }
 
-    fn fragment(&self, batch: &[&Resource]) -> String {
-        let paths = stat::paths(batch);
-        stat::fragment(&paths) + &stat::targets_fragment(&paths)
-    }
-
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let paths = stat::paths(batch);
-        let mut answer = Sections::of(answer);
-        let found = stat::read(&paths, &mut answer);
-        let targets = stat::read_targets(&paths, &mut answer);
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        let paths = answer.paths;
         let observe = |resource: &&Resource| {
             let path = resource.identity();
-            match &found[path] {
+            match paths.at(path) {
                 Found::Unknown(why) => Observed::unknown(why.clone()),
                 Found::Nothing => Observed::absent(),
                 Found::Is(meta) if meta.file_type == FileType::Link => {
                     let unread = || Reading::Unknown("its target could not be read".to_owned());
-                    let to = targets.get(path).map_or_else(unread, |target| Reading::Is(target.as_str().into()));
+                    let to = paths.target(path).map_or_else(unread, |target| Reading::Is(target.as_str().into()));
                     Observed::present([(TO.name, to)])
                 }
                 Found::Is(meta) => Observed::other(meta.file_type.phrase()),
@@ -146,7 +139,7 @@ impl Kind for Link {
             let verb = if state == State::Present { "link" } else { "remove" };
             let body: String = items.iter().map(|item| bring_about(due[*item].resource)).collect();
             let resources: Vec<&Resource> = items.iter().map(|item| due[*item].resource).collect();
-            let text = format!("{ACT}{}{body}", stat::look_at(&stat::paths(&resources)));
+            let text = format!("{ACT}{}{body}", paths::look_at(&batch::names(&resources)));
             (!items.is_empty()).then(|| Step {
                 title: format!("{verb} {}", paths(&items)),
                 items,
@@ -223,7 +216,10 @@ mod tests {
     use super::*;
     use crate::base::value::Value;
     use crate::resource::Existence;
-    use crate::resource::testing::{absent, act, as_nobody, combinations, everywhere, resource, shell, steps};
+    use crate::resource::paths::Paths;
+    use crate::resource::testing::{
+        absent, act, combinations, read_as_nobody, read_everywhere, resource, said, shell, steps,
+    };
 
     fn link(path: &Path, to: &str, more: &[(&'static str, Value)]) -> Resource {
         let values: Vec<_> = [("to", Value::from(to))].into_iter().chain(more.iter().cloned()).collect();
@@ -245,8 +241,7 @@ mod tests {
             .collect();
         all.push(link(&at("file"), "x", &[("force", true.into())]));
         let batch: Vec<&Resource> = all.iter().collect();
-        for (name, answer) in everywhere(&Link.fragment(&batch)) {
-            let observed = Link.read(&batch, &answer, &[]);
+        for (name, observed) in read_everywhere(&batch) {
             let to = |text: &str| Observed::present([("to", Reading::Is(text.into()))]);
             let wanted = [
                 to("a b"),
@@ -270,8 +265,8 @@ mod tests {
         symlink("x", closed.join("link")).unwrap();
         std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let one = link(&closed.join("link"), "x", &[]);
-        for (name, answer) in as_nobody(folder.path(), &Link.fragment(&[&one])) {
-            assert_eq!(Link.read(&[&one], &answer, &[]), [Observed::unknown("permission denied")], "{name}");
+        for (name, observed) in read_as_nobody(folder.path(), &[&one]) {
+            assert_eq!(observed, [Observed::unknown("permission denied")], "{name}");
         }
         std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     }
@@ -280,11 +275,15 @@ mod tests {
     fn answers_that_are_none_leave_nothing_known() {
         let one = link(Path::new("/l"), "x", &[]);
         let unread = Observed::present([("to", Reading::Unknown("its target could not be read".into()))]);
-        let link = b"a1ff:0:0:1:root:root:/l\n\x000\x00\x00".as_slice();
+        let link = b"\x000\x000:0:a1ff:1:/l\x000:root:0:root\x00".as_slice();
         for tail in [b"".as_slice(), b"/l\0\0", b"/l\0\0\0", b"\0\0"] {
-            assert_eq!(Link.read(&[&one], &[link, tail].concat(), &[]).remove(0), unread, "{tail:?}");
+            let paths = Paths::read(&["/l"], &[link, tail].concat());
+            assert_eq!(Link.read(&[&one], &Answer { paths: &paths, ..said(b"") })[0], unread, "{tail:?}");
         }
-        assert!(matches!(Link.read(&[&one], b"", &[])[0].existence, Existence::Unknown(_)));
+        assert!(matches!(
+            Link.read(&[&one], &Answer { paths: &Paths::read(&["/l"], b""), ..said(b"") })[0].existence,
+            Existence::Unknown(_)
+        ));
     }
 
     #[test]

@@ -36,9 +36,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::process::{account_names, as_wanted};
 use crate::base::clean;
 use crate::base::value::Value;
-use crate::resource::stat::Sections;
+use crate::resource::batch::Sections;
 use crate::resource::{
-    Attribute, Compare, Example, Identity, Kind, Mistake, Observed, ProbeAnswer, Reading, Resource, Spoil, Table, Type,
+    Answer, Attribute, Compare, Example, Identity, Kind, Mistake, Observed, Reading, Resource, Spoil, Table, Type,
 };
 
 const LISTENING: Attribute = Attribute::check("listening", Type::Bool, "Whether somebody listens.");
@@ -132,8 +132,8 @@ impl Kind for Port {
         fragment("/proc/net", batch)
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let mut sections = Sections::of(answer);
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        let mut sections = Sections::of(answer.text);
         let mut text = || sections.piece().map(clean::utf8).unwrap_or_default();
         let (order, table, holders, accounts) = (text(), text(), text(), text());
         let is_big_endian = order.split_whitespace().nth(1) == Some("256");
@@ -372,7 +372,7 @@ mod tests {
 
     use super::*;
     use crate::resource::Existence;
-    use crate::resource::testing::{as_nobody, check, everywhere, resource};
+    use crate::resource::testing::{as_nobody, check, everywhere, read_everywhere, resource, said};
 
     fn port(head: &str, values: &[(&'static str, Value)]) -> Resource {
         check(resource(&Port, head, values))
@@ -414,7 +414,7 @@ mod tests {
     }
 
     fn shown(resource: &Resource, answer: &[u8]) -> [String; 4] {
-        let observed = Port.read(&[resource], answer, &[]).remove(0);
+        let observed = Port.read(&[resource], &said(answer)).remove(0);
         assert_eq!(observed.existence, Existence::Present, "{resource:?}");
         ["listening", "address", "process", "user"].map(|name| match observed.reading(name) {
             Some(Reading::Is(value)) => value.to_string(),
@@ -475,7 +475,7 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_not_closed() {
         let is_unknown = |head: &str, answer: &[u8]| {
-            let observed = Port.read(&[&everything(head)], answer, &[]).remove(0);
+            let observed = Port.read(&[&everything(head)], &said(answer)).remove(0);
             matches!(observed.existence, Existence::Unknown(_))
         };
         for answer in
@@ -502,10 +502,8 @@ mod tests {
         let mut all = vec![everything(&format!("{}", numbers[0])), everything(&format!("{}/udp", numbers[1]))];
         all.extend((1..1_000).map(|number| everything(&format!("{number}/udp"))));
         let batch: Vec<&Resource> = all.iter().collect();
-        let script = Port.fragment(&batch);
-        assert!(script.len() < 4_096, "however many ports there are");
-        for (shell, answer) in everywhere(&script) {
-            let observed = Port.read(&batch, &answer, &[]);
+        assert!(Port.fragment(&batch).len() < 4_096, "however many ports there are");
+        for (shell, observed) in read_everywhere(&batch) {
             for one in &observed[..2] {
                 let read = ["listening", "address", "process", "user"].map(|name| one.reading(name).cloned());
                 let wanted = [true.into(), list(&["127.0.0.1"]), list(&[&name]), list(&[&user])];
@@ -546,7 +544,7 @@ mod tests {
         other.kill().unwrap();
         other.wait().unwrap();
         for (shell, answer) in answers {
-            let observed = Port.read(&[&one], &answer, &[]).remove(0);
+            let observed = Port.read(&[&one], &said(&answer)).remove(0);
             let Some(Reading::Is(names)) = observed.reading("process") else { panic!("{shell} {observed:?}") };
             assert!(!names.to_string().contains("sleep"), "{shell} {names}");
         }

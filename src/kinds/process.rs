@@ -37,7 +37,7 @@ use regex::Regex;
 use crate::base::clean;
 use crate::base::value::Value;
 use crate::resource::{
-    Attribute, Compare, Example, Identity, Kind, Mistake, Observed, ProbeAnswer, Reading, Resource, Spoil, Table, Type,
+    Answer, Attribute, Compare, Example, Identity, Kind, Mistake, Observed, Reading, Resource, Spoil, Table, Type,
 };
 
 const RUNNING: Attribute = Attribute::check("running", Type::Bool, "Whether there is at least one.");
@@ -150,8 +150,8 @@ impl Kind for Process {
         text
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        let text = clean::utf8(answer);
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        let text = clean::utf8(answer.text);
         let sections: Vec<&str> = text.split('\0').collect();
         let section = |at: usize| sections.get(at).copied().unwrap_or_default();
         let unknown = |why: &str| batch.iter().map(|_| Observed::unknown(why)).collect();
@@ -316,7 +316,7 @@ fn is_below(all: &BTreeMap<&str, One<'_>>, pid: &str, above: &str) -> bool {
 mod tests {
     use super::*;
     use crate::resource::Existence;
-    use crate::resource::testing::{as_nobody, check, everywhere, resource};
+    use crate::resource::testing::{as_nobody, check, everywhere, resource, said};
 
     fn process(name: &str, values: &[(&'static str, Value)]) -> Resource {
         check(resource(&Process, name, values))
@@ -355,7 +355,7 @@ mod tests {
     }
 
     fn shown(resource: &Resource) -> [String; 4] {
-        let observed = Process.read(&[resource], captured().as_bytes(), &[]).remove(0);
+        let observed = Process.read(&[resource], &said(captured().as_bytes())).remove(0);
         ["running", "count", "user", "args"].map(|name| match observed.reading(name) {
             Some(Reading::Is(value)) => value.to_string(),
             other => format!("{other:?}"),
@@ -392,7 +392,7 @@ mod tests {
         ];
         let answer = format!("seen\x0011 10 22 \0{}\0\0", act.concat());
         let count = |name: &str| {
-            let observed = Process.read(&[&process(name, &[])], answer.as_bytes(), &[]).remove(0);
+            let observed = Process.read(&[&process(name, &[])], &said(answer.as_bytes())).remove(0);
             observed.reading("count").cloned()
         };
         let counts = ["sh", "sleep", "sudo", "grep", "sshd"].map(count);
@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn what_cannot_be_listed_is_unknown() {
         for answer in ["", "\x0042\0\0\0", "seen\x0042\0\0\0", "seen\x0042\0/proc/42/status:Name:\tsh\n"] {
-            let observed = Process.read(&[&process("nginx", &[])], answer.as_bytes(), &[]).remove(0);
+            let observed = Process.read(&[&process("nginx", &[])], &said(answer.as_bytes())).remove(0);
             assert!(matches!(observed.existence, Existence::Unknown(_)), "{answer:?}");
         }
         // Parents that go round in a circle.
@@ -415,7 +415,7 @@ mod tests {
             status(45, "x", "S", 44, 0, true),
         ];
         let answer = format!("seen\x0042\0{}\0\0", circle.concat());
-        let observed = Process.read(&[&process("x", &[])], answer.as_bytes(), &[]).remove(0);
+        let observed = Process.read(&[&process("x", &[])], &said(answer.as_bytes())).remove(0);
         assert_eq!(observed.reading("count"), Some(&Reading::Is(2.into())));
     }
 
@@ -436,7 +436,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         for (shell, answer) in answers {
-            let observed = Process.read(&batch, &answer, &[]);
+            let observed = Process.read(&batch, &said(&answer));
             assert_eq!(observed[0].reading("count"), Some(&Reading::Is(1.into())), "{shell}");
             assert_eq!(observed[0].reading("args"), Some(&Reading::Is("sleep 86399".into())), "{shell}");
             let runs = |at: usize| observed[at].reading("running").cloned();

@@ -39,10 +39,10 @@ use crate::base::clean;
 use crate::base::quote;
 use crate::base::value::Value;
 use crate::resource::accounts::{self, Database, EXISTS, Entry, KEEP, LOOK_UP};
-use crate::resource::stat::{self, Sections};
+use crate::resource::batch::{self, Sections};
 use crate::resource::{
-    Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil,
-    State, Step, Table, TakenBack, Type, Want, Work,
+    Answer, Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, Reading, Resource, Spoil, State,
+    Step, Table, TakenBack, Type, Want, Work,
 };
 
 const UID: Attribute = Attribute::state("uid", Type::Int, "The user's number.");
@@ -249,14 +249,14 @@ impl Kind for User {
         }
         if !asked.groups.is_empty() {
             script.push_str(READ_GROUPS);
-            script.push_str(&stat::call("read_groups", &asked.groups));
+            script.push_str(&batch::call("read_groups", &asked.groups));
         }
         script
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
         let asked = Asked::of(batch);
-        let mut answer = Sections::of(answer);
+        let mut answer = Sections::of(answer.text);
         let found = accounts::read(Database::Passwd, &asked.all, &mut answer);
         let shadow = accounts::read(Database::Shadow, &asked.shadow, &mut answer);
         let groups = read_groups(&asked.groups, &mut answer);
@@ -324,9 +324,9 @@ impl<'a> Asked<'a> {
     fn of(batch: &[&'a Resource]) -> Self {
         let wanting = |attributes: [&Attribute; 2]| {
             let wants = |resource: &&'a Resource| attributes.iter().any(|attribute| resource.want(attribute).is_some());
-            stat::paths(&batch.iter().copied().filter(wants).collect::<Vec<_>>())
+            batch::names(&batch.iter().copied().filter(wants).collect::<Vec<_>>())
         };
-        Self { all: stat::paths(batch), shadow: wanting([&PASSWORD, &LOCKED]), groups: wanting([&GROUP, &GROUPS]) }
+        Self { all: batch::names(batch), shadow: wanting([&PASSWORD, &LOCKED]), groups: wanting([&GROUP, &GROUPS]) }
     }
 }
 
@@ -358,7 +358,7 @@ read_groups() {
 /// The groups of each of these users, the primary one first; none of a user of whom they could not be read.
 fn read_groups<'a>(names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Vec<String>> {
     let mut groups: HashMap<&str, Vec<String>> = names.iter().map(|name| (*name, Vec::new())).collect();
-    for chunk in stat::chunks(names) {
+    for chunk in batch::chunks(names) {
         match answer.piece() {
             Some(b"numbers") => {
                 let (Some(additional), Some(primary), Some(named)) = (answer.piece(), answer.piece(), answer.piece())
@@ -598,7 +598,7 @@ mod tests {
     use super::*;
     use crate::base::secret::Secret;
     use crate::resource::Existence;
-    use crate::resource::testing::{absent, as_nobody, everywhere, resource, shell, steps, with_stubs};
+    use crate::resource::testing::{absent, read_as_nobody, read_everywhere, resource, said, shell, steps, with_stubs};
 
     fn list(items: &[&str]) -> Value {
         items.iter().copied().collect()
@@ -617,8 +617,7 @@ mod tests {
         ];
         let batch: Vec<&Resource> = all.iter().collect();
         let mut first: Option<Vec<Observed>> = None;
-        for (name, answer) in everywhere(&User.fragment(&batch)) {
-            let observed = User.read(&batch, &answer, &[]);
+        for (name, observed) in read_everywhere(&batch) {
             assert_eq!(observed[0].reading("uid"), Some(&Reading::Is(0.into())), "{name}");
             assert_eq!(observed[0].reading("home"), Some(&Reading::Is("/root".into())), "{name}");
             assert_eq!(observed[0].reading("group"), Some(&Reading::Is("root".into())), "{name}");
@@ -636,8 +635,8 @@ mod tests {
     fn without_root_passwords_are_unknown_and_the_rest_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let one = resource(&User, "root", &[("locked", true.into()), ("shell", "/bin/sh".into())]);
-        for (name, answer) in as_nobody(folder.path(), &User.fragment(&[&one])) {
-            let observed = User.read(&[&one], &answer, &[]).remove(0);
+        for (name, observed) in read_as_nobody(folder.path(), &[&one]) {
+            let observed = &observed[0];
             let why = Reading::Unknown("/etc/shadow may not be read".to_owned());
             assert_eq!(observed.reading("locked"), Some(&why), "{name}");
             assert_eq!(observed.reading("uid"), Some(&Reading::Is(0.into())), "{name}");
@@ -650,7 +649,7 @@ mod tests {
         let one = resource(&User, "app", &values);
         let appending = resource(&User, "app", &[&values[..], &[("append", true.into())]].concat());
         let passwd = b"app:x:7:8:It's, me:/srv/app:/bin/sh\n\x002\x00".as_slice();
-        let read = |one: &Resource, tail: &[u8]| User.read(&[one], &[passwd, tail].concat(), &[]).remove(0);
+        let read = |one: &Resource, tail: &[u8]| User.read(&[one], &said(&[passwd, tail].concat())).remove(0);
         let tail = b"app:!$6$x$y:19000:0:99999:7:::\n\x000\x00names\0app\0adm\0www data\0\0";
         let observed = read(&one, tail);
         assert_eq!(observed.reading("password"), Some(&Reading::Is("$6$x$y".into())));
@@ -674,7 +673,7 @@ mod tests {
             assert!(matches!(observed.reading("password"), Some(Reading::Unknown(_))), "{cut:?}");
             assert!(matches!(observed.reading("groups"), Some(Reading::Unknown(_))), "{cut:?}");
         }
-        assert!(matches!(User.read(&[&one], b"", &[])[0].existence, Existence::Unknown(_)));
+        assert!(matches!(User.read(&[&one], &said(b""))[0].existence, Existence::Unknown(_)));
     }
 
     #[test]

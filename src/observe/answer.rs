@@ -6,12 +6,13 @@ use super::contents::FileReading;
 use super::facts;
 use super::memory::Memory;
 use super::probes::probe_answer;
-use super::script::{batches, edited_files, members};
+use super::script::{batches, edited_files, looked_at, members};
 use super::watched::Watched;
 use crate::base::clean;
 use crate::catalog::Catalog;
 use crate::resource::facts::OsFamily;
-use crate::resource::{Observed, ProbeAnswer};
+use crate::resource::paths::Paths;
+use crate::resource::{Answer, Observed, ProbeAnswer};
 use crate::wire::Frames;
 
 /// Everything that was read of a host at one time. It is valid until something acts, and is never patched.
@@ -54,6 +55,9 @@ impl Observations {
         let cut = || Observed::unknown("the answer was cut before this was read");
         let mut observed: Vec<Observed> = catalog.resources.iter().map(|_| cut()).collect();
         let mut remarks = Vec::new();
+        let looked_at = looked_at(catalog);
+        let paths = frames.get("paths").map(|frame| Paths::read(&looked_at, &frame.body));
+        let nowhere = Paths::default();
         for (number, batch) in batches(catalog).iter().enumerate() {
             let resources = members(catalog, batch);
             let probes: Option<Vec<Vec<ProbeAnswer>>> = batch
@@ -70,7 +74,13 @@ impl Observations {
                 None => &[],
             };
             let Some(probes) = probes else { continue };
-            let read = batch.kind.read(&resources, answer, &probes);
+            let is_about_paths = resources.iter().any(|resource| resource.kind.path(resource).is_some());
+            let paths = match &paths {
+                Some(paths) => paths,
+                None if is_about_paths => continue,
+                None => &nowhere,
+            };
+            let read = batch.kind.read(&resources, &Answer { text: answer, probes: &probes, paths });
             remarks.extend(batch.kind.remarks(answer));
             for (index, one) in batch.members.iter().zip(read) {
                 observed[*index] = one;

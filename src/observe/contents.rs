@@ -1,7 +1,7 @@
 //! The content of files: of those that are edited, and of those that a diff is made of.
 
 use super::place::Place;
-use super::script::{Script, frame, opening};
+use super::script::{Script, frame};
 use crate::base::quote;
 use crate::wire::{Frame, Frames, Nonce};
 
@@ -36,11 +36,11 @@ impl FileReading {
 
 /// The script that reads the content of files for a diff.
 pub fn content_script(paths: &[&str], place: &Place, nonce: &Nonce) -> Script {
-    let mut text = opening(place, nonce);
+    let mut text = String::new();
     for (number, path) in paths.iter().enumerate() {
         frame(&mut text, &format!("f{number}"), &format!("slurp {}", quote::sh(path)));
     }
-    Script { text, nonce: nonce.clone() }
+    Script::of(place, nonce, &text)
 }
 
 /// The answers to [`content_script`], in the order of its paths.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::place::Place;
 use super::probes::{probe_answer, run_probes};
-use super::script::{Script, opening};
+use super::script::Script;
 use crate::base::clean;
 use crate::resource::facts::{InitSystem, OsFamily, PackageManager};
 use crate::resource::{Facts, Probe, ProbeAnswer};
@@ -15,13 +15,12 @@ const FACTS: &str = include_str!("facts.sh");
 
 /// The script that reads the facts, and runs the commands of roles' own facts.
 pub fn facts_script(own: &[Probe], place: &Place, nonce: &Nonce) -> Script {
-    let mut text = opening(place, nonce);
+    let mut text = String::new();
     let _ = writeln!(text, "b facts\n(\n{FACTS}\n) </dev/null 2>/dev/null\ne facts $?");
     let probes: Vec<(String, Probe)> =
         own.iter().enumerate().map(|(i, probe)| (i.to_string(), probe.clone())).collect();
     text.push_str(&run_probes(&probes));
-    text.push_str("b done\ne done 0\n");
-    Script { text, nonce: nonce.clone() }
+    Script::of(place, nonce, &text)
 }
 
 /// The answer to [`facts_script`]: the facts (without roles' own), and the answer to each of the commands.

@@ -77,14 +77,21 @@ pub enum LastRun {
 }
 
 impl Memory {
-    /// From the frames `record`, `run` and `lock`.
+    /// From the frame `memory`: whether `run` and `record` could be read and whether the lock is held, then both of them.
     ///
     /// # Errors
     /// Why the record could not be read, as a lowercase fragment. A record that is not there is an empty one.
     pub fn read(frames: &Frames) -> Result<Self, String> {
-        let record = frames.get("record").ok_or("the answer was cut")?;
-        let mut memory = match record.status {
-            0 => Self::parse(&clean::utf8(&record.body)).ok_or_else(|| {
+        let text = clean::utf8(&frames.get("memory").ok_or("the answer was cut")?.body);
+        let (states, text) = text.split_once('\n').unwrap_or((&text, ""));
+        let [has_run, has_record, lock] = states.split(' ').collect::<Vec<_>>()[..] else {
+            return Err("what was applied to this host cannot be read: the answer is none".to_owned());
+        };
+        // No run holds a tab, so this is where the record begins, even if the last line of the run was cut.
+        let at = if has_record == "0" { text.find("epoch\t").unwrap_or(text.len()) } else { text.len() };
+        let (run, record) = text.split_at(if has_run == "0" { at } else { 0 });
+        let mut memory = match has_record {
+            "0" => Self::parse(record).ok_or_else(|| {
                 let host = frames.get("host").map(|frame| clean::utf8(&frame.body).into_owned()).unwrap_or_default();
                 let folder = host.lines().find_map(|line| line.strip_prefix("remembers ")).unwrap_or_default();
                 format!(
@@ -93,19 +100,17 @@ impl Memory {
                     clean::line(folder)
                 )
             })?,
-            1 => Self::default(),
+            "1" => Self::default(),
             _ => {
                 return Err("what was applied to this host cannot be read: permission denied; \
                             apply as the user who applied before, or as root"
                     .to_owned());
             }
         };
-        let held = frames.get("lock").is_some_and(|lock| lock.body.starts_with(b"held"));
-        if let Some(run) = frames.get("run").filter(|run| run.status == 0) {
-            let text = clean::utf8(&run.body);
-            memory.last = last_run(&text, held);
-            memory.run = text.lines().find_map(|line| line.strip_prefix("id ")).map(str::to_owned);
-            memory.steps = text.lines().filter_map(step_mark).collect();
+        if has_run == "0" {
+            memory.last = last_run(run, lock == "held");
+            memory.run = run.lines().find_map(|line| line.strip_prefix("id ")).map(str::to_owned);
+            memory.steps = run.lines().filter_map(step_mark).collect();
         }
         Ok(memory)
     }
@@ -241,6 +246,37 @@ mod tests {
         }
         assert!(later.due.is_empty());
         assert_eq!(later.ran["r/command:c"], "ee");
+    }
+
+    fn told(body: &str) -> Result<Memory, String> {
+        let nonce = crate::wire::Nonce::random().unwrap();
+        let mut frames = Frames::new(&nonce);
+        frames.push(format!("\n@{nonce} begin memory\n{body}\n@{nonce} end memory 0\n").as_bytes());
+        Memory::read(&frames)
+    }
+
+    #[test]
+    fn run_and_record_are_told_apart_whichever_is_there_or_cut() {
+        let run = "begun 0 me@there\nid abc\ndone 0 write /x\nended 5 0\nfollowed\n";
+        let record = "epoch\t4\tabc\nran\tr/command:epoch\tdd\n";
+        let both = told(&format!("0 0 free\n{run}{record}")).unwrap();
+        assert_eq!((both.epoch, &both.last, both.run.as_deref()), (4, &LastRun::Followed, Some("abc")));
+        assert_eq!((both.steps.len(), both.ran.len()), (1, 1));
+        let cut = told(&format!("0 0 held\nbegun 0 me@there\nid abc\ndone 0 wri{record}")).unwrap();
+        assert_eq!((cut.epoch, cut.steps.len()), (4, 1));
+        assert!(matches!(cut.last, LastRun::Going(_)));
+        let alone = told(&format!("1 0 free\n{record}")).unwrap();
+        assert_eq!((alone.epoch, alone.last, alone.run), (4, LastRun::None, None));
+        let new = told(&format!("0 1 free\n{run}")).unwrap();
+        assert_eq!((new.epoch, new.last), (0, LastRun::Followed));
+        assert_eq!(told("1 1 free\n").unwrap(), Memory::default());
+        for damaged in [format!("0 0 free\n{run}"), format!("0 0 free\n{run}nonsense\n"), "1 0 free\nx".to_owned()] {
+            assert!(told(&damaged).unwrap_err().contains("is damaged"), "{damaged}");
+        }
+        for unread in ["4 4 free\n", "0 4 free\nbegun 0 me\n"] {
+            assert!(told(unread).unwrap_err().contains("permission denied"), "{unread}");
+        }
+        assert!(told("").is_err() && told("nonsense").is_err());
     }
 
     #[test]

@@ -18,5 +18,5 @@ pub use facts::{facts_script, read_facts};
 pub use memory::{Applied, LastRun, Memory, StepMark, applied_line};
 pub use place::Place;
 pub use probes::with_environment;
-pub use script::{SHARED, Script, opening};
+pub use script::{SHARED, Script};
 pub use watched::Watched;

@@ -32,51 +32,67 @@ state_folder() {
 	S=$S/$PROJECT/$HOST
 }
 
-# memory: who we are, what the host remembers, how the last run that acted ended.
+# memory: who we are, what the host remembers, how the last run that acted ended. What is known is printed at once: each
+# write to the connection is a packet.
 memory() {
 	state_folder
-	b host
-	echo "uid $UID_"
-	echo "remembers $S"
+	host="uid $UID_
+remembers $S
+now $(date +%s)"
 	# A container has the kernel's name for this boot, and a first process of its own.
 	if read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id; then
 		read -r line 2>/dev/null </proc/1/stat || line=
 		set -- ${line##*) }
-		echo "boot $boot ${20:-}"
+		host="$host
+boot $boot ${20:-}"
 	fi
-	date '+now %s'
 	# Who else changes it now: a lock of another tool counts while the process lives that it names.
 	for other in puppet:/opt/puppetlabs/puppet/cache/state/agent_catalog_run.lock \
 		puppet:/var/lib/puppet/state/agent_catalog_run.lock puppet:/var/cache/puppet/state/agent_catalog_run.lock \
 		chef:/var/chef/cache/chef-client-running.pid chef:/var/chef/cache/cinc-client-running.pid; do
 		[ -r "${other#*:}" ] && read -r pid 2>/dev/null <"${other#*:}" || continue
 		case $pid in '' | *[!0-9]*) continue ;; esac
-		[ ! -d "/proc/$pid" ] || echo "busy ${other%%:*} $pid"
+		[ ! -d "/proc/$pid" ] || host="$host
+busy ${other%%:*} $pid"
 	done
 	# What it runs, for roles that are not made for everything.
 	while IFS= read -r line; do
-		case $line in ID=* | ID_LIKE=*) echo "$line" ;; esac
+		case $line in ID=* | ID_LIKE=*) host="$host
+$line" ;; esac
 	done 2>/dev/null </etc/os-release
+	b host
+	printf '%s\n' "$host"
 	e host 0
-	recall record
-	recall run
-	b lock
-	if [ -r "$S/lock" ] && have flock; then
-		if flock -n -s 9; then echo free; else echo held; fi 9<"$S/lock"
-	fi
-	e lock 0
+	recall
 }
 
-# recall PART: one file of what the host remembers. Status 1: there is none. 4: that cannot be told.
+# recall: how the last run ended, and behind it the record, which begins with a word of its own: one process reads both. In
+# front stands whether each could be read (0; 1: there is none; 4: that cannot be told), and whether somebody acts.
 recall() {
-	b "$1"
-	if [ -r "$S/$1" ]; then
-		if cat "$S/$1"; then e "$1" 0; else e "$1" 4; fi
-	elif [ -e "$S/$1" ] || { [ -d "$S" ] && [ ! -x "$S" ]; }; then
-		e "$1" 4
-	else
-		e "$1" 1
-	fi
+	text= lock=free
+	can_read run
+	run=$?
+	can_read record
+	record=$?
+	set --
+	[ $run != 0 ] || set -- "$S/run"
+	[ $record != 0 ] || set -- "$@" "$S/record"
+	[ $# = 0 ] || text=$(cat "$@") || run=4 record=4
+	# Whoever acts holds the lock until its run has ended.
+	case $text in
+	*"
+ended "*) ;;
+	*) if [ -r "$S/lock" ] && have flock; then flock -n -s 9 9<"$S/lock" || lock=held; fi ;;
+	esac
+	b memory
+	printf '%s %s %s\n%s\n' "$run" "$record" "$lock" "$text"
+	e memory 0
+}
+
+can_read() {
+	if [ -r "$S/$1" ]; then return 0; fi
+	if [ -e "$S/$1" ] || { [ -d "$S" ] && [ ! -x "$S" ]; }; then return 4; fi
+	return 1
 }
 
 # slurp PATH: the content of a regular file; of one larger than 1 MiB one byte more than that.

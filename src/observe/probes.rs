@@ -14,7 +14,7 @@ pub(super) fn run_probes(probes: &[(String, Probe)]) -> String {
     if probes.is_empty() {
         return String::new();
     }
-    let mut text = "scratch || exit 74\n".to_owned();
+    let mut text = "flush\nscratch || exit 74\n".to_owned();
     for (id, probe) in probes {
         if let Some(stdin) = &probe.stdin {
             // The input of a command is text of the project without NUL.

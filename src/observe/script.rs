@@ -1,12 +1,13 @@
 //! Composes the one script that reads a host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use super::place::Place;
 use super::probes::run_probes;
 use crate::base::quote;
 use crate::catalog::Catalog;
+use crate::resource::paths::Paths;
 use crate::resource::{Kind, Probe, Resource};
 use crate::wire::{Frames, Nonce};
 
@@ -50,6 +51,13 @@ pub(super) fn members<'a>(catalog: &'a Catalog, batch: &Batch) -> Vec<&'a Resour
     batch.members.iter().map(|index| &catalog.resources[*index]).collect()
 }
 
+/// The paths that resources are about, each once, in their order.
+pub(super) fn looked_at(catalog: &Catalog) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    let read = catalog.resources.iter().filter(|resource| resource.blocked.is_none());
+    read.filter_map(|resource| resource.kind.path(resource)).filter(|path| seen.insert(*path)).collect()
+}
+
 /// The files of which a part is declared, each once, in a fixed order.
 pub(super) fn edited_files(catalog: &Catalog) -> Vec<&str> {
     let edits = catalog.resources.iter().filter(|resource| resource.blocked.is_none());
@@ -60,8 +68,11 @@ pub(super) fn edited_files(catalog: &Catalog) -> Vec<&str> {
 impl Script {
     /// The script that reads everything declared for a host, and what the host remembers.
     pub fn compose(catalog: &Catalog, place: &Place, nonce: &Nonce) -> Self {
-        let mut text = opening(place, nonce);
-        text.push_str("memory\n");
+        let mut text = "memory\n".to_owned();
+        let paths = looked_at(catalog);
+        if !paths.is_empty() {
+            frame(&mut text, "paths", &Paths::fragment(&paths));
+        }
         for (number, batch) in batches(catalog).iter().enumerate() {
             let fragment = batch.kind.fragment(&members(catalog, batch));
             if !fragment.is_empty() {
@@ -69,7 +80,8 @@ impl Script {
             }
         }
         for (number, path) in edited_files(catalog).iter().enumerate() {
-            frame(&mut text, &format!("f{number}"), &format!("slurp {}", quote::sh(path)));
+            // No subshell: a function of our own.
+            let _ = writeln!(text, "b f{number}\nslurp {} 2>/dev/null\ne f{number} $?", quote::sh(path));
         }
         for (index, resource) in catalog.resources.iter().enumerate().filter(|(_, r)| r.blocked.is_none()) {
             for (number, watch) in resource.watches.iter().enumerate() {
@@ -87,14 +99,20 @@ impl Script {
             })
             .collect();
         text.push_str(&run_probes(&probes));
-        text.push_str("b done\ne done 0\n");
+        Self::of(place, nonce, &text)
+    }
+
+    /// A script with this body: before it the marks, where the host remembers, and the functions; behind it the frame `done`,
+    /// without which the end of the last frame before it is not told.
+    pub fn of(place: &Place, nonce: &Nonce, body: &str) -> Self {
+        let text = format!(
+            "{}{}{PRELUDE}\n{}\nb done\ne done 0\n",
+            Frames::functions(nonce),
+            place.settings(),
+            body.trim_end()
+        );
         Self { text, nonce: nonce.clone() }
     }
-}
-
-/// What every script begins with: the marks, where the host remembers, the functions.
-pub fn opening(place: &Place, nonce: &Nonce) -> String {
-    format!("{}{}{PRELUDE}\n", Frames::functions(nonce), place.settings())
 }
 
 pub(super) fn frame(text: &mut String, id: &str, shell: &str) {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::stat::{self, Sections};
+use super::batch::{self, Sections};
 use super::{Attribute, Due, Mistake, Resource, State};
 use crate::base::clean;
 
@@ -44,18 +44,19 @@ look_up() {
   d=$1
   shift
   if [ ! -r \"/etc/$d\" ]; then
-    r=13
+    r=13 o=
   elif command -v getent >/dev/null 2>&1; then
-    getent \"$d\" \"$@\"
+    o=$(getent \"$d\" \"$@\")
     r=$?
   else
-    r=0 all=:
+    r=0 o= all=:
     for n; do all=$all$n:; done
     while IFS= read -r l || [ -n \"$l\" ]; do
-      case $all in *\":${l%%:*}:\"*) printf '%s\\n' \"$l\" ;; esac
+      case $all in *\":${l%%:*}:\"*) o=\"$o$l
+\" ;; esac
     done <\"/etc/$d\"
   fi
-  printf '\\000%s\\000' \"$r\"
+  printf '%s\\000%s\\000' \"$o\" \"$r\"
 }
 ";
 
@@ -69,13 +70,13 @@ exists() {
 
 /// Shell that looks these names up, for [`read()`]; behind [`LOOK_UP`].
 pub fn look_up(database: Database, names: &[&str]) -> String {
-    stat::call(&format!("look_up {}", database.name()), names)
+    batch::call(&format!("look_up {}", database.name()), names)
 }
 
 /// Reads the answer to [`look_up`] for the same names.
 pub fn read<'a>(database: Database, names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Entry> {
     let mut entries = HashMap::with_capacity(names.len());
-    for chunk in stat::chunks(names) {
+    for chunk in batch::chunks(names) {
         let (lines, status) = (answer.piece(), answer.piece());
         let text = clean::utf8(lines.unwrap_or_default());
         let mut found: HashMap<&str, Vec<String>> = HashMap::new();

@@ -6,6 +6,7 @@
 use super::attribute::{Attribute, Type};
 use super::login::{self, TakenBack};
 use super::observed::{Need, Observed};
+use super::paths::Paths;
 use super::probe::{Probe, ProbeAnswer};
 use super::step::{Due, Step};
 use super::want::Resource;
@@ -86,6 +87,16 @@ pub enum Refresh {
     Restart,
 }
 
+/// What a host has said to a batch of resources of one kind.
+pub struct Answer<'a> {
+    /// What the fragment printed; it is complete.
+    pub text: &'a [u8],
+    /// The answers to each resource's probes, in order.
+    pub probes: &'a [Vec<ProbeAnswer>],
+    /// What stands at the paths that resources are about ([`Kind::path`]).
+    pub paths: &'a Paths,
+}
+
 /// One kind of thing.
 pub trait Kind: Sync + Send {
     /// What is fixed about it.
@@ -107,7 +118,8 @@ pub trait Kind: Sync + Send {
         true
     }
 
-    /// The path on the host that the resource is about, if it is about one.
+    /// The path on the host that the resource is about, if it is about one. What stands there is looked at for all kinds
+    /// together, and is in each [`Answer`].
     fn path<'a>(&self, _resource: &'a Resource) -> Option<&'a str> {
         None
     }
@@ -133,9 +145,8 @@ pub trait Kind: Sync + Send {
         Vec::new()
     }
 
-    /// Reads the answer: one observation for each resource of the batch, in order. `answer` is what the fragment printed, and
-    /// is complete; `probes` holds the answers to each resource's probes, in order.
-    fn read(&self, batch: &[&Resource], answer: &[u8], probes: &[Vec<ProbeAnswer>]) -> Vec<Observed>;
+    /// Reads the answer: one observation for each resource of the batch, in order.
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed>;
 
     /// What the answer says of the host beyond what is declared, which everybody should know: a fragment of a sentence each.
     fn remarks(&self, _answer: &[u8]) -> Vec<String> {

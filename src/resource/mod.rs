@@ -7,15 +7,16 @@
 pub mod accounts;
 pub mod address;
 pub mod attribute;
+pub mod batch;
 pub mod content;
 pub mod facts;
 pub mod kind;
 pub mod login;
 pub mod matcher;
 pub mod observed;
+pub mod paths;
 pub mod probe;
 pub mod result;
-pub mod stat;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -25,7 +26,7 @@ pub use address::Address;
 pub use attribute::{Attribute, Compare, Side, Type};
 pub use content::Content;
 pub use facts::Facts;
-pub use kind::{Example, Identity, Kind, Mistake, Refresh, Spoil, Table};
+pub use kind::{Answer, Example, Identity, Kind, Mistake, Refresh, Spoil, Table};
 pub use login::TakenBack;
 pub use matcher::Matcher;
 pub use observed::{Existence, Need, Observed, Reading, RunsSince};

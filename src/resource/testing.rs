@@ -3,11 +3,12 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use indexmap::IndexMap;
 
-use super::{Address, Due, Existence, Kind, Observed, Resource, Severity, State, Step, Want, Work};
+use super::paths::Paths;
+use super::{Address, Answer, Due, Existence, Kind, Observed, Resource, Severity, State, Step, Want, Work};
 use crate::base::span::{Source, Span};
 use crate::base::value::Value;
 
@@ -96,11 +97,43 @@ pub(crate) fn everywhere(script: &str) -> Vec<(String, Vec<u8>)> {
     run_everywhere(script, None)
 }
 
+/// What a kind reads of these resources, all of one kind, under each of them.
+pub(crate) fn read_everywhere(batch: &[&Resource]) -> Vec<(String, Vec<Observed>)> {
+    read_all(batch, None)
+}
+
+/// The same as somebody who owns nothing, to whom `folder` is opened.
+pub(crate) fn read_as_nobody(folder: &Path, batch: &[&Resource]) -> Vec<(String, Vec<Observed>)> {
+    open_to_nobody(folder, |uid| read_all(batch, uid))
+}
+
+fn read_all(batch: &[&Resource], uid: Option<u32>) -> Vec<(String, Vec<Observed>)> {
+    let kind = batch[0].kind;
+    let paths: Vec<&str> = batch.iter().filter_map(|resource| kind.path(resource)).collect();
+    let answers =
+        run_everywhere(&kind.fragment(batch), uid).into_iter().zip(run_everywhere(&Paths::fragment(&paths), uid));
+    let read = |((name, text), (_, looked)): ((String, Vec<u8>), (String, Vec<u8>))| {
+        let paths = Paths::read(&paths, &looked);
+        (name, kind.read(batch, &Answer { paths: &paths, ..said(&text) }))
+    };
+    answers.map(read).collect()
+}
+
+/// An answer that consists of what the fragment printed.
+pub(crate) fn said(text: &[u8]) -> Answer<'_> {
+    static NOWHERE: LazyLock<Paths> = LazyLock::new(Paths::default);
+    Answer { text, probes: &[], paths: &NOWHERE }
+}
+
 /// The same as somebody who owns nothing, to whom `folder` is opened.
 pub(crate) fn as_nobody(folder: &Path, script: &str) -> Vec<(String, Vec<u8>)> {
+    open_to_nobody(folder, |uid| run_everywhere(script, uid))
+}
+
+fn open_to_nobody<T>(folder: &Path, run: impl FnOnce(Option<u32>) -> T) -> T {
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
     std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("folder is ours");
-    run_everywhere(script, is_root.then_some(65_534))
+    run(is_root.then_some(65_534))
 }
 
 /// Runs a script of an act behind the prelude that the engine gives it. Whether it succeeded, and what it printed.

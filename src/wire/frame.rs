@@ -47,10 +47,12 @@ impl Frames {
         }
     }
 
-    /// The shell functions that print marks: `b ID` and `e ID STATUS`.
+    /// The shell functions that print marks: `b ID` and `e ID STATUS`. Each write to a connection is a packet, so an end mark
+    /// waits for the next mark, or for `flush`. The frame `done` is the last one.
     pub fn functions(nonce: &Nonce) -> String {
         format!(
-            "b() {{ printf '\\n@{nonce} begin %s\\n' \"$1\"; }}\ne() {{ printf '\\n@{nonce} end %s %s\\n' \"$1\" \"$2\"; }}\n"
+            "M=\nflush() {{ printf %s \"$M\"; M=; }}\nb() {{ M=\"$M\n@{nonce} begin $1\n\"; flush; }}\n\
+             e() {{ M=\"\n@{nonce} end $1 $2\n\"; [ \"$1\" != done ] || flush; }}\n"
         )
     }
 
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn a_real_shell_prints_what_is_understood() {
         let nonce = Nonce::random().unwrap();
-        let script = format!("{}b x\nprintf 'no line end'\ne x 0\nb y\ne y 3\n", Frames::functions(&nonce));
+        let script = format!("{}b x\nprintf 'no line end'\ne x 0\nb y\ne y 3\nflush\n", Frames::functions(&nonce));
         let out = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
         let mut frames = Frames::new(&nonce);
         assert_eq!(frames.push(&out.stdout), ["x", "y"]);

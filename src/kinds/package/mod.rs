@@ -48,8 +48,8 @@ use version::{Constraint, Scheme};
 use crate::base::quote;
 use crate::base::value::Value;
 use crate::resource::{
-    Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Reading, Resource, Spoil, State,
-    Step, Table, Type, Work,
+    Answer, Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, Reading, Resource, Spoil, State, Step,
+    Table, Type, Work,
 };
 
 const VERSION: Attribute = Attribute::state(
@@ -190,8 +190,8 @@ impl Kind for Package {
         reading::fragment(batch)
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        reading::read(batch, answer)
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        reading::read(batch, answer.text)
     }
 
     fn remarks(&self, answer: &[u8]) -> Vec<String> {
@@ -260,7 +260,7 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::resource::Existence;
-    use crate::resource::testing::{absent, assert_parses, everywhere, resource, shell, steps_together};
+    use crate::resource::testing::{absent, assert_parses, everywhere, resource, said, shell, steps_together};
 
     fn package(name: &str, values: &[(&'static str, Value)]) -> Resource {
         resource(&Package, name, values)
@@ -272,7 +272,7 @@ mod tests {
     }
 
     fn read_one(resource: &Resource, answer: &str) -> Observed {
-        Package.read(&[resource], answer.as_bytes(), &[Vec::new()]).remove(0)
+        Package.read(&[resource], &said(answer.as_bytes())).remove(0)
     }
 
     fn text(observed: &Observed, attribute: &str) -> String {
@@ -289,7 +289,7 @@ mod tests {
         resources.push(package("libc6", &[]));
         let batch: Vec<&Resource> = resources.iter().collect();
         for (shell, answer) in with_hosts_tools(&Package.fragment(&batch)) {
-            let observed = Package.read(&batch, &answer, &[]);
+            let observed = Package.read(&batch, &said(&answer));
             assert_eq!(observed.len(), 1002, "{shell}");
             assert!(observed[..1000].iter().all(|one| one.existence == Existence::Absent), "{shell}");
             assert_eq!(observed[1000].existence, Existence::Present, "{shell}");

@@ -14,11 +14,10 @@ use crate::resource::{Existence, Observed, Reading, Resource, State};
 const QUERY: &str = r#"
 have() { command -v "$1" >/dev/null 2>&1; }
 if have dpkg-query && [ -s /var/lib/dpkg/status ]; then
-	printf 'apt\000'
-	dpkg-query -W -f '${Package}\t${Architecture}\t${db:Status-Status}\t${Version}\t${db:Status-Want}\n' "$@"
+	all=$(dpkg-query -W -f '${Package}\t${Architecture}\t${db:Status-Status}\t${Version}\t${db:Status-Want}\n' "$@")
 	# 1: some of them are not known.
 	case $? in 0 | 1) why= ;; *) why=$(dpkg-query -W "$1" 2>&1 >/dev/null) ;; esac
-	printf '\000%s\000\000' "$why"
+	printf 'apt\000%s\000%s\000\000' "$all" "$why"
 	for update in /var/lib/dpkg/updates/[0-9]*; do [ ! -e "$update" ] || { echo interrupted && break; }; done
 	# Almost never: a look that costs little comes first, for the list is long.
 	if grep -q -e ' half-configured$' -e ' half-installed$' -e ' unpacked$' /var/lib/dpkg/status; then

@@ -46,8 +46,8 @@ mod acting;
 mod reading;
 
 use crate::resource::{
-    Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, ProbeAnswer, Refresh, Resource, Spoil, Step,
-    Table, TakenBack, Type, Work,
+    Answer, Attribute, Due, Example, Identity, Kind, Mistake, Need, Observed, Refresh, Resource, Spoil, Step, Table,
+    TakenBack, Type, Work,
 };
 
 const ENABLED: Attribute = Attribute::state("enabled", Type::Bool, "Whether it starts with the host.");
@@ -168,8 +168,8 @@ impl Kind for Service {
         reading::fragment(batch)
     }
 
-    fn read(&self, batch: &[&Resource], answer: &[u8], _probes: &[Vec<ProbeAnswer>]) -> Vec<Observed> {
-        reading::read(batch, answer)
+    fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
+        reading::read(batch, answer.text)
     }
 
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
@@ -230,7 +230,7 @@ fn is_unit(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::base::value::Value;
-    use crate::resource::testing::{assert_parses, everywhere, resource, shell, steps_together};
+    use crate::resource::testing::{assert_parses, everywhere, resource, said, shell, steps_together};
     use crate::resource::{Existence, Reading, RunsSince};
 
     fn service(name: &str, values: &[(&'static str, Value)]) -> Resource {
@@ -242,14 +242,14 @@ mod tests {
     }
 
     fn read_one(resource: &Resource, answer: &str) -> Observed {
-        Service.read(&[resource], answer.as_bytes(), &[Vec::new()]).remove(0)
+        Service.read(&[resource], &said(answer.as_bytes())).remove(0)
     }
 
     /// What `systemctl show` of systemd 252 prints, with these properties.
     fn shown(unit: &str, properties: &str) -> String {
         let defaults = "Type=notify\nResult=success\nReloadResult=success\nLoadState=loaded\nActiveState=active\nSubState=running\n\
             UnitFileState=enabled\nStateChangeTimestamp=Sat 2026-11-21 09:36:40.728464 UTC\n\
-            ActiveEnterTimestamp=Sat 2026-11-21 09:36:39.728464 UTC\nNeedDaemonReload=no\nInvocationID=db3096";
+            ActiveEnterTimestamp=Sat 2026-11-21 09:36:39.728464 UTC\nInvocationID=db3096";
         let overridden = |line: &&str| !properties.lines().any(|p| p.split('=').next() == line.split('=').next());
         let kept: Vec<&str> = defaults.lines().filter(overridden).collect();
         format!("systemd\0{unit}\0Id={unit}\n{}\n{properties}\n\0cron\n\0\0\0", kept.join("\n"))
@@ -350,14 +350,17 @@ mod tests {
         let names: Vec<Resource> = (0..40).map(|n| both(&format!("u{n}"), true)).collect();
         let batch: Vec<&Resource> = names.iter().collect();
         let fragment = Service.fragment(&batch);
-        assert!(fragment.starts_with("shown=''\nset -- u0.service u1.service"), "{fragment}");
+        assert!(fragment.starts_with("asked=''\nshown=''\nset -- u0.service u1.service"), "{fragment}");
         assert_parses(&fragment);
         let watching = service("w", &[("reload_on", ["/etc/w"].into_iter().collect())]);
         let with: Vec<&Resource> = batch.iter().copied().chain([&watching]).collect();
-        assert!(
-            Service.fragment(&with).starts_with("shown=w.service\n")
-                || Service.fragment(&with).starts_with("shown='w.service'\n")
-        );
+        let opening =
+            |batch: &[&Resource]| Service.fragment(batch).lines().take(3).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(opening(&with)[1], "shown='w.service'");
+        let only_running = service("r", &[("running", true.into())]);
+        let also_enabled = service("r", &[("enabled", true.into())]);
+        assert_eq!(opening(&[&only_running, &watching]), ["asked='r.service'", "shown='w.service'", "set -- "]);
+        assert_eq!(opening(&[&only_running, &also_enabled]), ["asked=''", "shown='r.service'", "set -- "]);
         let answer = "systemd\0 x.service\0Id=x.service\nLoadState=not-found\nActiveState=inactive\n\0\0\
             u0.service loaded active running Unit 0\n\u{25cf} u1.service loaded failed failed Unit 1\n\0\
             u0.service enabled enabled\nu1.service disabled enabled\nu2.service masked enabled\n\0";
@@ -367,6 +370,28 @@ mod tests {
         assert_eq!(readings(&read("u2")), ["masked", "false", "true"]);
         assert!(matches!(read("x").reading("running"), Some(Reading::Unready(_))));
         assert!(matches!(read("u9").existence, Existence::Unknown(_)));
+    }
+
+    #[test]
+    fn what_only_runs_is_asked_the_cheapest_question() {
+        let runs = |name: &str, truth: bool| service(name, &[("running", truth.into())]);
+        let answer = "systemd\0 down.service\0Id=down.service\nLoadState=loaded\nActiveState=failed\nResult=exit-code\n\0\0\0\0\0 up.service";
+        let running = |name: &str, truth: bool| read_one(&runs(name, truth), answer).reading("running").cloned();
+        assert_eq!(running("up", true), Some(Reading::Is(true.into())));
+        assert_eq!(running("up", false), Some(Reading::Is(true.into())));
+        assert_eq!(running("down", true), Some(Reading::Is("failed (exit-code)".into())));
+        assert!(matches!(read_one(&runs("silent", true), answer).existence, Existence::Unknown(_)));
+        // Of two that are asked for, the second is there in no answer: it is shown.
+        let batch = [runs("a", true), runs("b", true)];
+        let script = format!(
+            "systemctl() {{ case $1 in is-active) echo active ;; *) echo \"$@\" ;; esac; }}\n{}",
+            Service.fragment(&batch.iter().collect::<Vec<_>>()).replace("[ -d /run/systemd/system ]", "true")
+        );
+        for (shell, answer) in everywhere(&script) {
+            let answer = String::from_utf8(answer).unwrap();
+            let sections: Vec<&str> = answer.split('\0').collect();
+            assert_eq!((sections[1].trim(), sections[7].trim()), ("b.service", "a.service"), "{shell}: {answer}");
+        }
     }
 
     #[test]
@@ -402,7 +427,7 @@ mod tests {
     fn every_shell_asks_this_machine() {
         let one = both("no-such-service", true);
         for (shell, answer) in everywhere(&Service.fragment(&[&one])) {
-            let observed = Service.read(&[&one], &answer, &[Vec::new()]).remove(0);
+            let observed = Service.read(&[&one], &said(&answer)).remove(0);
             let is_known = matches!(observed.reading("running"), Some(Reading::Is(_)));
             assert!(!is_known, "{shell}: {observed:?}");
             assert!(observed.reading("init").is_some(), "{shell}");

@@ -11,12 +11,22 @@ use crate::resource::{Attribute, Need, Observed, Reading, Resource, RunsSince};
 /// Up to this many units `systemctl show` is the quickest; each unit that nothing has loaded costs it some milliseconds.
 const SHOWN: usize = 16;
 
+/// Of units that shall only run the cheapest question is asked, a word for each; what is not simply active is shown.
+///
 /// Sections end with a NUL: the init system, the units shown, what is shown of them, names that /etc/rc?.d starts, units
-/// that are loaded, unit files, why nothing was answered.
-const SYSTEMD: &str = r#"printf 'systemd\000'
-	P=Id,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ActiveEnterTimestamp,StateChangeTimestamp
-	P=$P,ReloadResult,NeedDaemonReload,InvocationID
-	more=$shown loaded= files=
+/// that are loaded, unit files, why nothing was answered, units that are active.
+const SYSTEMD: &str = r#"P=Id,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ActiveEnterTimestamp,StateChangeTimestamp
+	P=$P,ReloadResult,InvocationID
+	more=$shown active= loaded= files=
+	ask_active() {
+		for state in $(systemctl is-active -- "$@"); do
+			[ $# != 0 ] || break
+			if [ "$state" = active ]; then active="$active $1"; else more="$more $1"; fi
+			shift
+		done
+		more="$more $*"
+	}
+	[ -z "$asked" ] || ask_active $asked
 	if [ $# -gt 0 ]; then
 		loaded=$(systemctl list-units --all --plain --no-legend --full -- "$@")
 		files=$(systemctl list-unit-files --plain --no-legend --full -- "$@" | grep -v ' alias ')
@@ -28,13 +38,16 @@ $unit "*) ;; *) more="$more $unit" ;; esac
 		done
 	fi
 	out= why=
-	if [ -n "$more" ]; then
+	if [ -n "${more# }" ]; then
 		out=$(systemctl show --timestamp=us+utc -p "$P" -- $more) || out=$(systemctl show -p "$P" -- $more)
 		[ -n "$out" ] || why=$(systemctl show -p Id -- $more 2>&1 >/dev/null)
 	fi
-	printf '%s\000%s\000' "$more" "$out"
-	for link in /etc/rc[2345].d/S[0-9][0-9]*; do echo "${link##*/S[0-9][0-9]}"; done
-	printf '\000%s\000%s\000%s' "$loaded" "$files" "$why"
+	started=
+	for link in /etc/rc[2345].d/S[0-9][0-9]*; do
+		started="$started${link##*/S[0-9][0-9]}
+"
+	done
+	printf '%s\000' systemd "$more" "$out" "$started" "$loaded" "$files" "$why" "$active"
 "#;
 
 /// OpenRC: what it knows of all its services, what its runlevels hold.
@@ -46,7 +59,7 @@ const OPENRC: &str = r#"printf 'openrc\000'
 
 /// Scripts in /etc/init.d: each is asked; what the runlevels hold.
 const SYSV: &str = r#"printf 'sysv\000'
-	for name in $shown "$@"; do
+	for name in $asked $shown "$@"; do
 		name=${name%.service}
 		if [ ! -e "/etc/init.d/$name" ]; then
 			echo "$name -"
@@ -61,21 +74,29 @@ const SYSV: &str = r#"printf 'sysv\000'
 
 /// The shell that reads these services.
 pub(super) fn fragment(batch: &[&Resource]) -> String {
-    let units: BTreeSet<String> = batch.iter().map(|resource| unit(resource.identity())).collect();
-    let watches = |resource: &&&Resource| [&RELOAD_ON, &RESTART_ON].iter().any(|on| resource.want(on).is_some());
-    let shown: BTreeSet<String> = if units.len() <= SHOWN {
-        units.clone()
-    } else {
-        batch.iter().filter(watches).map(|resource| unit(resource.identity())).collect()
+    let units = |which: &dyn Fn(&Resource) -> bool| -> BTreeSet<String> {
+        batch.iter().filter(|resource| which(resource)).map(|resource| unit(resource.identity())).collect()
     };
-    let listed = units.difference(&shown);
+    let wants =
+        |resource: &Resource, any: &[&Attribute]| any.iter().any(|attribute| resource.want(attribute).is_some());
+    let watching = units(&|resource| wants(resource, &[&RELOAD_ON, &RESTART_ON]));
+    let more = units(&|resource| wants(resource, &[&ENABLED, &MASKED]) || !wants(resource, &[&RUNNING]));
+    let more: BTreeSet<String> = more.difference(&watching).cloned().collect();
+    let asked =
+        units(&|resource| !watching.contains(&unit(resource.identity())) && !more.contains(&unit(resource.identity())));
+    let (shown, listed) = if more.len() + watching.len() <= SHOWN {
+        (watching.union(&more).cloned().collect(), BTreeSet::new())
+    } else {
+        (watching, more)
+    };
     // Names of units need no quoting where they are split into words again: `mistakes` lets no other through.
-    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let words = |units: BTreeSet<String>| quote::always(&Vec::from_iter(units).join(" "));
     format!(
-        "shown={}\nset -- {}\nif [ -d /run/systemd/system ]; then\n\t{SYSTEMD}elif command -v rc-service >/dev/null 2>&1; then\n\t\
+        "asked={}\nshown={}\nset -- {}\nif [ -d /run/systemd/system ]; then\n\t{SYSTEMD}elif command -v rc-service >/dev/null 2>&1; then\n\t\
          {OPENRC}elif [ -d /etc/init.d ]; then\n\t{SYSV}else\n\tprintf 'none\\000'\nfi\n",
-        quote::always(&shown.join(" ")),
-        quote::words(listed)
+        words(asked),
+        words(shown),
+        quote::words(&listed)
     )
 }
 
@@ -118,7 +139,6 @@ struct Service {
     enabled: Told,
     running: Told,
     masked: Told,
-    needs_daemon_reload: bool,
     runs: Option<RunsSince>,
 }
 
@@ -173,15 +193,12 @@ fn observe(resource: &Resource, service: &Service) -> Observed {
         let reading = if is_unready { Reading::Unready(no_unit()) } else { told.reading(resource.truth(attribute)) };
         (attribute.name, reading)
     });
-    let mut observed = Observed::present(readings);
-    observed.readings.insert("daemon_reload", Reading::Is(service.needs_daemon_reload.into()));
-    observed.runs = service.runs.clone();
-    observed
+    Observed { runs: service.runs.clone(), ..Observed::present(readings) }
 }
 
 fn systemd<'a>(section: &impl Fn(usize) -> &'a str) -> Result<BTreeMap<String, Service>, String> {
-    let (names, shown, started, loaded, files, why) =
-        (section(1), section(2), section(3), section(4), section(5), section(6).trim());
+    let (names, shown, started, loaded, files, why, active) =
+        (section(1), section(2), section(3), section(4), section(5), section(6).trim(), section(7));
     if !why.is_empty() {
         return Err(clean::shorten(why, 300).into_owned());
     }
@@ -206,6 +223,9 @@ fn systemd<'a>(section: &impl Fn(usize) -> &'a str) -> Result<BTreeMap<String, S
         if let Some(service) = services.get_mut(name) {
             service.running = activity(active, sub, "");
         }
+    }
+    for name in active.split_whitespace() {
+        services.insert(name.to_owned(), Service { exists: true, running: Told::Yes, ..Service::default() });
     }
     let blocks: Vec<Shown<'_>> = shown.split("\n\n").map(Shown).filter(|block| !block.0.trim().is_empty()).collect();
     let names: Vec<&str> = names.split_whitespace().collect();
@@ -248,14 +268,7 @@ impl Shown<'_> {
             told => told,
         };
         let runs = (active == "active" || active == "reloading").then(|| self.runs()).flatten();
-        Service {
-            exists: true,
-            enabled,
-            running,
-            masked,
-            needs_daemon_reload: self.get("NeedDaemonReload") == "yes",
-            runs,
-        }
+        Service { exists: true, enabled, running, masked, runs }
     }
 
     /// A reload leaves no time of its own that survives a daemon-reload, but it changes the state; ReloadResult tells whether the last
