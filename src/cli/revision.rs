@@ -9,11 +9,14 @@ use crate::verbs::{Relation, Revision};
 
 /// The revision of the project in this folder; none where there is no git, or no commit yet.
 pub(super) fn of(root: &Path) -> Revision {
-    let Some(commit) = git(root, &["rev-parse", "--verify", "HEAD"]).filter(|commit| is_commit(commit)) else {
+    // Only the project's own folder counts: it may be a part of a larger repository.
+    let status = git(root, &["status", "--porcelain=v2", "--branch", "--", "."]).unwrap_or_default();
+    let (about, changes): (Vec<&str>, Vec<&str>) = status.lines().partition(|line| line.starts_with("# "));
+    let commit = about.iter().find_map(|line| line.strip_prefix("# branch.oid ")).filter(|commit| is_commit(commit));
+    let Some(commit) = commit.map(str::to_owned) else {
         return Revision::none();
     };
-    // Only the project's own folder counts: it may be a part of a larger repository.
-    let is_dirty = git(root, &["status", "--porcelain", "--", "."]).is_none_or(|changes| !changes.is_empty());
+    let is_dirty = !changes.is_empty();
     let known: Mutex<HashMap<String, Relation>> = Mutex::default();
     let (folder, ours) = (root.to_owned(), commit.clone());
     let relation = move |theirs: &str| {
