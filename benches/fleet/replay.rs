@@ -130,7 +130,7 @@ impl Replayer {
         let input = String::from_utf8_lossy(&self.input).into_owned();
         let began = Self::nonce(&self.line, "snowmelt-began-\"\"");
         let error = began.map(|nonce| format!("snowmelt-began-{nonce}\n")).unwrap_or_default();
-        let Some(frame) = Self::nonce(&input, "\\n@") else {
+        let Some(frame) = Self::nonce(&input, "\n@") else {
             return (self.replay(&format!("{}{input}", if began.is_some() { "" } else { &self.line }), &input), error);
         };
         let end = input.rfind('#').unwrap_or(input.len());

@@ -265,6 +265,9 @@ impl Shown<'_> {
             Told::No(how) if how.is_empty() && matches!(load, "error" | "bad-setting") => {
                 Told::No(format!("stopped, and its unit file cannot be loaded ({load})"))
             }
+            Told::No(how) if how.is_empty() && load == "masked" => {
+                Told::No("stopped, and masked: nothing starts it before `masked: false` is declared".to_owned())
+            }
             told => told,
         };
         let runs = (active == "active" || active == "reloading").then(|| self.runs()).flatten();
@@ -290,7 +293,7 @@ fn unit_file(state: &str, name: &str, started: &BTreeSet<&str>) -> (Told, Told) 
     match state {
         "enabled" => (Told::Yes, Told::no()),
         "enabled-runtime" => (no("enabled until the next boot only"), Told::no()),
-        "masked" => (no("masked"), Told::Yes),
+        "masked" => (no("masked: it cannot be enabled before `masked: false` is declared"), Told::Yes),
         "masked-runtime" => (no("masked until the next boot"), no("masked until the next boot only")),
         "static" => (no("static: the unit has no [Install] section and cannot be enabled"), Told::no()),
         // From a script in /etc/init.d: its links decide.
