@@ -283,6 +283,8 @@ fn dead(hosts: &Hosts, mix: &Mix, rounds: usize, bounds: &mut Bounds) {
     let counts = [0, 3, 30];
     let projects = counts.map(|count| Project::new(&with(count), &mix.role()));
     let mut done: [Vec<f64>; 3] = Default::default();
+    // The first run finds nothing in any cache.
+    last_done(&projects[0]);
     for _ in 0..rounds.div_ceil(2) {
         for (project, done) in projects.iter().zip(&mut done) {
             done.push(last_done(project));

@@ -8,7 +8,8 @@
 //! `/`; `/etc/nginx/**` is everything below) or declared resources (`package:nginx`).
 //!
 //! # What is read
-//! One `systemctl show` for all units; from many units on, `systemctl list-units` and `list-unit-files`, which is quicker. A
+//! One `systemctl is-active` for units of which only `running` is declared, one `systemctl show` for all others, and for what is
+//! not simply active; from many units on, `systemctl list-units` and `list-unit-files`, which is quicker. A
 //! unit that is still starting or stopping is unknown, one that fails again and again does not run. A unit that is not there
 //! is neither enabled nor running: that is not as declared, or undecided where an earlier resource is due that may provide it.
 //!

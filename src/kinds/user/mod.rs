@@ -33,16 +33,14 @@
 //!   remove_home: true
 //! ```
 
-use std::collections::HashMap;
+mod acting;
+mod reading;
 
-use crate::base::clean;
-use crate::base::quote;
 use crate::base::value::Value;
-use crate::resource::accounts::{self, Database, EXISTS, Entry, KEEP, LOOK_UP};
-use crate::resource::batch::{self, Sections};
+use crate::resource::accounts;
 use crate::resource::{
-    Answer, Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, Reading, Resource, Spoil, State,
-    Step, Table, TakenBack, Type, Want, Work,
+    Answer, Attribute, Compare, Due, Example, Identity, Kind, Mistake, Need, Observed, Resource, Spoil, State, Step,
+    Table, TakenBack, Type, Want, Work,
 };
 
 const UID: Attribute = Attribute::state("uid", Type::Int, "The user's number.");
@@ -86,7 +84,7 @@ const REMOVE_HOME: Attribute = Attribute::act(
 static TABLE: Table = Table {
     name: "user",
     summary: "a user account",
-    source: include_str!("user.rs"),
+    source: include_str!("mod.rs"),
     identity: Identity { name: "name", ty: Type::Text, doc: "The login name." },
     in_roles: true,
     in_specs: true,
@@ -242,55 +240,16 @@ impl Kind for User {
     }
 
     fn fragment(&self, batch: &[&Resource]) -> String {
-        let asked = Asked::of(batch);
-        let mut script = format!("{LOOK_UP}{}", accounts::look_up(Database::Passwd, &asked.all));
-        if !asked.shadow.is_empty() {
-            script.push_str(&accounts::look_up(Database::Shadow, &asked.shadow));
-        }
-        if !asked.groups.is_empty() {
-            script.push_str(READ_GROUPS);
-            script.push_str(&batch::call("read_groups", &asked.groups));
-        }
-        script
+        reading::fragment(batch)
     }
 
     fn read(&self, batch: &[&Resource], answer: &Answer<'_>) -> Vec<Observed> {
-        let asked = Asked::of(batch);
-        let mut answer = Sections::of(answer.text);
-        let found = accounts::read(Database::Passwd, &asked.all, &mut answer);
-        let shadow = accounts::read(Database::Shadow, &asked.shadow, &mut answer);
-        let groups = read_groups(&asked.groups, &mut answer);
-        let observe = |resource: &&Resource| {
-            let name = resource.identity();
-            let fields = match &found[name] {
-                Err(why) => return Observed::unknown(why.clone()),
-                Ok(None) => return Observed::absent(),
-                Ok(Some(fields)) => fields,
-            };
-            let unread = || Reading::Unknown("its entry is not readable".to_owned());
-            let field = |index: usize| fields.get(index).map_or_else(unread, |text| Reading::Is(text.as_str().into()));
-            let uid = fields.get(2).and_then(|uid| uid.parse::<i64>().ok());
-            let mut observed = Observed::present([
-                (UID.name, uid.map_or_else(unread, |uid| Reading::Is(uid.into()))),
-                (COMMENT.name, field(4)),
-                (HOME.name, field(5)),
-                (SHELL.name, field(6)),
-            ]);
-            if let Some(groups) = groups.get(name) {
-                observed.readings.extend(memberships(resource, groups));
-            }
-            if let Some(entry) = shadow.get(name) {
-                observed.readings.extend(passwords(entry));
-            }
-            observed
-        };
-        batch.iter().map(observe).collect()
+        reading::read(batch, answer.text)
     }
 
     fn steps(&self, due: &[Due<'_>]) -> Vec<Step> {
-        let shell: String = due.iter().map(bring_about).collect();
         let title = accounts::title(due);
-        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(format!("{KEEP}{EXISTS}{ACT}{shell}")) }]
+        vec![Step { items: (0..due.len()).collect(), title, work: Work::Shell(acting::change(due)) }]
     }
 
     fn may_lock_out(&self, resource: &Resource, user: &str) -> bool {
@@ -310,127 +269,6 @@ impl Kind for User {
                 Need::Parent(path) => makes_home(resource) && is_in_home(resource, path),
                 Need::Tool(_) | Need::Unit(_) | Need::File(_) => false,
             }
-    }
-}
-
-/// The names of a batch, by what has to be read of them.
-struct Asked<'a> {
-    all: Vec<&'a str>,
-    shadow: Vec<&'a str>,
-    groups: Vec<&'a str>,
-}
-
-impl<'a> Asked<'a> {
-    fn of(batch: &[&'a Resource]) -> Self {
-        let wanting = |attributes: [&Attribute; 2]| {
-            let wants = |resource: &&'a Resource| attributes.iter().any(|attribute| resource.want(attribute).is_some());
-            batch::names(&batch.iter().copied().filter(wants).collect::<Vec<_>>())
-        };
-        Self { all: batch::names(batch), shadow: wanting([&PASSWORD, &LOCKED]), groups: wanting([&GROUP, &GROUPS]) }
-    }
-}
-
-/// glibc's `getent` tells the numbers of the groups of all users at once, directories that cannot be listed included. Elsewhere
-/// `id` is asked for each: one list per user, the primary group first. A name of a group may hold a space: where `id` can, it
-/// ends each with a NUL.
-const READ_GROUPS: &str = "\
-read_groups() {
-  if m=$(getent initgroups \"$@\") && p=$(getent passwd \"$@\" | cut -d: -f1,4); then
-    n=$(printf '%s\\n' \"$m\" \"$p\" | tr ' :' '\\n\\n' | grep '^[0-9][0-9]*$' | sort -u)
-    printf 'numbers\\000%s\\000%s\\000' \"$m\" \"$p\"
-    if [ -n \"$n\" ]; then getent group $n; fi
-    printf '\\000'
-    return 0
-  fi
-  printf 'names\\000'
-  case $(id --help 2>&1) in *--zero*) z=z ;; *) z= ;; esac
-  for u; do
-    if [ -n \"$z\" ]; then
-      id -Gnz -- \"$u\"
-    else
-      for g in $(id -Gn \"$u\"); do printf '%s\\000' \"$g\"; done
-    fi
-    printf '\\000'
-  done
-}
-";
-
-/// The groups of each of these users, the primary one first; none of a user of whom they could not be read.
-fn read_groups<'a>(names: &[&'a str], answer: &mut Sections<'_>) -> HashMap<&'a str, Vec<String>> {
-    let mut groups: HashMap<&str, Vec<String>> = names.iter().map(|name| (*name, Vec::new())).collect();
-    for chunk in batch::chunks(names) {
-        match answer.piece() {
-            Some(b"numbers") => {
-                let (Some(additional), Some(primary), Some(named)) = (answer.piece(), answer.piece(), answer.piece())
-                else {
-                    break;
-                };
-                groups.extend(by_number(chunk, &clean::utf8(additional), &clean::utf8(primary), &clean::utf8(named)));
-            }
-            Some(b"names") => {
-                for name in chunk {
-                    let list = answer.list().into_iter().map(|group| clean::utf8(group).into_owned());
-                    groups.insert(name, list.collect());
-                }
-            }
-            _ => break,
-        }
-    }
-    groups
-}
-
-/// The groups of these users, from lines `user number…` of the additional ones, `user:number` of the primary one, and the entries
-/// of all of them. A group without a name goes by its number.
-fn by_number<'a>(users: &[&'a str], additional: &str, primary: &str, named: &str) -> HashMap<&'a str, Vec<String>> {
-    let mut names: HashMap<&str, &str> = HashMap::new();
-    for line in named.lines() {
-        let mut fields = line.split(':');
-        if let (Some(name), Some(number)) = (fields.next(), fields.nth(1)) {
-            names.entry(number).or_insert(name);
-        }
-    }
-    let words = |line| str::split_once(line, ' ').unwrap_or((line, ""));
-    let additional: HashMap<&str, &str> = additional.lines().map(words).collect();
-    let primary: HashMap<&str, &str> = primary.lines().filter_map(|line| line.split_once(':')).collect();
-    let groups = |user: &&'a str| {
-        let (first, others) = (*primary.get(user)?, additional.get(user)?.split_whitespace());
-        let all = std::iter::once(first).chain(others.filter(|number| *number != first));
-        Some((*user, all.map(|number| (*names.get(number).unwrap_or(&number)).to_owned()).collect()))
-    };
-    users.iter().filter_map(groups).collect()
-}
-
-fn memberships(resource: &Resource, groups: &[String]) -> [(&'static str, Reading); 2] {
-    let Some((primary, _)) = groups.split_first() else {
-        let unread = Reading::Unknown("its groups could not be read".to_owned());
-        return [(GROUP.name, unread.clone()), (GROUPS.name, unread)];
-    };
-    let wanted = resource.texts(&GROUPS).unwrap_or_default();
-    let is_append = resource.truth(&APPEND) == Some(true);
-    // The primary group counts as additional only where it is asked for as such.
-    let counts = |group: &&String| {
-        let is_wanted = wanted.contains(&group.as_str());
-        is_wanted || (!is_append && *group != primary)
-    };
-    let additional = groups.iter().filter(counts).map(String::as_str).collect();
-    [(GROUP.name, Reading::Is(primary.as_str().into())), (GROUPS.name, Reading::Is(additional))]
-}
-
-fn passwords(entry: &Entry) -> [(&'static str, Reading); 2] {
-    let both = |reading: Reading| [(PASSWORD.name, reading.clone()), (LOCKED.name, reading)];
-    match entry {
-        Err(why) => both(Reading::Unknown(why.clone())),
-        Ok(None) => both(Reading::Absent),
-        Ok(Some(fields)) => match fields.get(1) {
-            None => both(Reading::Unknown("its entry is not readable".to_owned())),
-            Some(field) => {
-                let locked = field.starts_with(['!', '*']);
-                [
-                    (PASSWORD.name, Reading::Is(field.trim_start_matches('!').into())),
-                    (LOCKED.name, Reading::Is(locked.into())),
-                ]
-            }
-        },
     }
 }
 
@@ -462,143 +300,12 @@ fn makes_home(resource: &Resource) -> bool {
     resource.truth(&MANAGE_HOME).unwrap_or(resource.truth(&SYSTEM) != Some(true))
 }
 
-/// What the steps of this kind begin with: the tools of the host, under one name each. busybox has no tool that changes an
-/// account, and makes no group of the same name for one of the system's own.
-const ACT: &str = "\
-make_user() {
-  name=$1 uid=$2 group=$3 home=$4 shell=$5 comment=$6 system=$7 with_home=$8
-  if [ -z \"$group\" ] && exists group \"$name\"; then group=$name; fi
-  set --
-  if [ -n \"$uid\" ]; then set -- \"$@\" -u \"$uid\"; fi
-  if [ -n \"$shell\" ]; then set -- \"$@\" -s \"$shell\"; fi
-  if have useradd; then
-    if [ -n \"$group\" ]; then set -- \"$@\" -g \"$group\"; else set -- \"$@\" -U; fi
-    if [ -n \"$home\" ]; then set -- \"$@\" -d \"$home\"; fi
-    if [ -n \"$comment\" ]; then set -- \"$@\" -c \"$comment\"; fi
-    if [ -n \"$with_home\" ]; then set -- \"$@\" -m; else set -- \"$@\" -M; fi
-    useradd ${system:+-r} \"$@\" -- \"$name\"
-  elif have adduser; then
-    if [ -z \"$group\" ]; then addgroup ${system:+-S} \"$name\" && group=$name; fi
-    if [ -n \"$home\" ]; then set -- \"$@\" -h \"$home\"; fi
-    if [ -n \"$comment\" ]; then set -- \"$@\" -g \"$comment\"; fi
-    if [ -z \"$with_home\" ]; then set -- \"$@\" -H; fi
-    adduser -D ${system:+-S} \"$@\" -G \"$group\" \"$name\"
-  else
-    fail \"no program useradd or adduser\"
-  fi
-}
-change_user() {
-  have usermod || fail \"no program usermod: the package is called shadow or passwd\"
-  usermod \"$@\"
-}
-set_groups() {
-  name=$1 append=$2
-  shift 2
-  if have usermod; then
-    usermod ${append:+-a} -G \"$(IFS=,; printf %s \"$*\")\" -- \"$name\"
-    return
-  fi
-  for group; do addgroup \"$name\" \"$group\"; done
-  if [ -n \"$append\" ]; then return 0; fi
-  primary=$(id -gn \"$name\")
-  for group in $(id -Gn \"$name\"); do
-    case \" $primary $* \" in *\" $group \"*) ;; *) delgroup \"$name\" \"$group\" ;; esac
-  done
-}
-set_password() {
-  printf '%s:%s\\n' \"$1\" \"$2\" | chpasswd -e
-}
-lock() {
-  if have usermod; then usermod -L -- \"$1\"; else passwd -l \"$1\"; fi
-}
-unlock() {
-  if have usermod; then usermod -U -- \"$1\"; else passwd -u \"$1\"; fi
-}
-remove_user() {
-  exists passwd \"$1\" || return 0
-  if have userdel; then
-    userdel ${2:+-r} -- \"$1\"
-    return
-  fi
-  # Like userdel, and unlike busybox: a home directory that is not the user's own (/, /var/www) stays.
-  while IFS=: read -r name secret uid gid comment home shell; do
-    if [ -n \"$2\" ] && [ \"$name\" = \"$1\" ] && [ -d \"$home\" ] && [ \"$(stat -c %u -- \"$home\")\" != \"$uid\" ]; then
-      fail \"the home directory $home does not belong to $1, and is not removed: leave out remove_home\"
-    fi
-  done </etc/passwd
-  deluser ${2:+--remove-home} \"$1\"
-}
-";
-
-fn bring_about(due: &Due<'_>) -> String {
-    let resource = due.resource;
-    let name = quote::sh(resource.identity());
-    let flag = |is: bool| if is { "yes" } else { "''" };
-    let is_true = |attribute: &Attribute| resource.truth(attribute) == Some(true);
-    if resource.state == State::Absent {
-        return format!("remove_user {name} {}\n", flag(is_true(&REMOVE_HOME)));
-    }
-    let is_new = due.differs("state");
-    let differs = |attribute: &Attribute| resource.want(attribute).is_some() && (is_new || due.differs(attribute.name));
-    let text = |attribute: &Attribute| quote::sh(resource.text(attribute).unwrap_or_default()).into_owned();
-    let uid = resource.int(&UID).map(|uid| uid.to_string());
-    let mut script = String::new();
-    if differs(&LOCKED) && resource.truth(&LOCKED) == Some(false) && password(resource).is_none() {
-        let has_none = match due.observed.reading(PASSWORD.name) {
-            Some(Reading::Is(Value::Text(hash))) => hash.is_empty() || hash == "*",
-            _ => is_new,
-        };
-        if has_none {
-            let why = format!("{} has no password that could be unlocked: declare `password`", resource.identity());
-            return format!("fail {}\n", quote::sh(&why));
-        }
-    }
-    let mut options = String::new();
-    if let (true, Some(uid)) = (differs(&UID), &uid) {
-        options.push_str(&format!(" -u {uid}"));
-    }
-    for (attribute, option) in [(&GROUP, "-g"), (&HOME, "-d"), (&SHELL, "-s"), (&COMMENT, "-c")] {
-        if differs(attribute) {
-            options.push_str(&format!(" {option} {}", text(attribute)));
-        }
-    }
-    if differs(&HOME) && is_true(&MOVE_HOME) {
-        options.push_str(" -m");
-    }
-    let change = if options.is_empty() { ":".to_owned() } else { format!("change_user{options} -- {name}") };
-    if is_new {
-        let uid = uid.as_deref().unwrap_or("''");
-        let (group, home, shell, comment) = (text(&GROUP), text(&HOME), text(&SHELL), text(&COMMENT));
-        let (system, with_home) = (flag(is_true(&SYSTEM)), flag(makes_home(resource)));
-        let make = format!("make_user {name} {uid} {group} {home} {shell} {comment} {system} {with_home}");
-        script.push_str(&format!("if exists passwd {name}; then {change}; else {make}; fi\n"));
-    } else {
-        script.push_str(&format!("{change}\n"));
-    }
-    if differs(&GROUPS) {
-        let groups = quote::words(resource.texts(&GROUPS).unwrap_or_default());
-        script.push_str(&format!("set_groups {name} {} {groups}\n", flag(is_true(&APPEND))));
-    }
-    let was_locked = due.observed.reading(LOCKED.name) == Some(&Reading::Is(true.into()));
-    let is_locked = resource.truth(&LOCKED).unwrap_or(was_locked && !is_new);
-    match password(resource).filter(|_| differs(&PASSWORD)) {
-        // A lock that nobody declared stays.
-        Some(hash) => {
-            let lock = if is_locked { "!" } else { "" };
-            script.push_str(&format!("set_password {name} {}\n", quote::always(&format!("{lock}{hash}"))));
-        }
-        None if differs(&LOCKED) => script.push_str(&format!("{} {name}\n", if is_locked { "lock" } else { "unlock" })),
-        None => {}
-    }
-    script
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::secret::Secret;
-    use crate::resource::Existence;
     use crate::resource::testing::{absent, read_as_nobody, read_everywhere, resource, said, shell, steps, with_stubs};
+    use crate::resource::{Existence, Reading};
 
     fn list(items: &[&str]) -> Value {
         items.iter().copied().collect()
