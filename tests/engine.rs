@@ -15,7 +15,7 @@ use snowmelt::judge::{Judged, Outlook, judge};
 use snowmelt::kinds;
 use snowmelt::observe::{Observations, Place, Script};
 use snowmelt::resource::result::Verdict;
-use snowmelt::resource::{Address, Content, Resource, Severity, State, Want};
+use snowmelt::resource::{Address, Content, Refresh, Resource, Severity, State, Want, Watch};
 use snowmelt::wire::{self, Frames, Nonce};
 
 /// The shells a host may have.
@@ -197,6 +197,30 @@ fn a_file_without_content_takes_what_an_earlier_step_made() {
         assert_eq!((read(&made), read(&new)), ("made\n".into(), String::new()), "{shell}");
         assert_eq!((mode(&made), mode(&new)), (0o604, 0o604), "{shell}");
     }
+}
+
+#[test]
+fn a_step_says_whether_it_reloads_or_restarts() {
+    let host = Host::new("dash");
+    let (config, program) = (host.path("config"), host.path("program"));
+    let told = |config_text: &str, program_text: &str| {
+        std::fs::write(&config, config_text).unwrap();
+        std::fs::write(&program, program_text).unwrap();
+        let mut service = resource("service", "app", &[]);
+        for (refresh, member, path) in [(Refresh::Reload, 0, &config), (Refresh::Restart, 1, &program)] {
+            let watch =
+                Watch { refresh, target: path.clone(), members: vec![member], shell: format!("watch_path '{path}'") };
+            service.watches.push(watch);
+        }
+        let catalog =
+            catalog(vec![file(&config, "as declared", "0644"), file(&program, "as declared", "0644"), service]);
+        let (observations, judged) = host.observe(&catalog);
+        let act = host.compose(&catalog, &observations, &judged).unwrap();
+        act.steps.last().unwrap().title.clone()
+    };
+    assert_eq!(told("other", "as declared"), "reload service:app");
+    assert_eq!(told("as declared", "other"), "restart service:app");
+    assert_eq!(told("other", "other"), "reload or restart service:app");
 }
 
 #[test]

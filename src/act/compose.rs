@@ -366,11 +366,23 @@ impl<'a> Composer<'a> {
                 }
             }
             let standing = allowed.map(|stale| stale.refresh);
+            let calls_for = |refresh| {
+                let is_due = |member: &usize| self.due.contains(member);
+                let watches = resource.watches.iter().filter(|watch| watch.refresh == refresh);
+                standing == Some(refresh) || watches.flat_map(|watch| &watch.members).any(is_due)
+            };
+            // Both may be called for: then the host decides, by what has changed in the end.
+            let what = match (calls_for(Refresh::Reload), calls_for(Refresh::Restart)) {
+                (_, true) if standing == Some(Refresh::Restart) => "restart",
+                (true, true) => "reload or restart",
+                (false, true) => "restart",
+                _ => "reload",
+            };
             self.slots.push(Slot {
                 position: index.max(last.unwrap_or(index)),
                 rank: 3,
                 resources: vec![index],
-                title: format!("refresh {}", resource.address.local()),
+                title: format!("{what} {}", resource.address.local()),
                 work: SlotWork::Refresh { resource: index, standing },
             });
         }
