@@ -3,7 +3,7 @@
 use super::args::{Global, Limit, Pace};
 use super::output::Screen;
 use super::{End, project};
-use crate::base::quote;
+use crate::base::{clean, quote};
 use crate::report::answers::{self, Answer, Ended};
 use crate::resource::result::exit;
 use crate::verbs;
@@ -46,7 +46,23 @@ pub(super) fn run(args: &Args, global: &Global, screen: &Screen) -> End {
         })
         .collect();
     screen.print(&answers::render(&answers, &screen.options));
+    if let Some(hint) = hint(&args.command, &answers) {
+        screen.print_error(&hint);
+    }
     Ok(project::exit_code(&settings, code(&answers)))
+}
+
+/// Whoever quotes a whole line of shell has it taken for the name of one program.
+fn hint(command: &[String], answers: &[Answer<'_>]) -> Option<String> {
+    let [line] = command else { return None };
+    let is_shell = line.contains(|c: char| c.is_whitespace() || "|;&<>$`*?".contains(c));
+    let is_missing = |answer: &Answer<'_>| matches!(answer.end, Ok(ended) if ended.status == 127);
+    (is_shell && answers.iter().any(is_missing)).then(|| {
+        format!(
+            "hint: {0} was taken for the name of one program; a line of shell is run by\n      snowmelt run -- sh -c {0}\n",
+            quote::always(&clean::line(line))
+        )
+    })
 }
 
 fn code(answers: &[Answer<'_>]) -> u8 {
@@ -63,6 +79,17 @@ fn code(answers: &[Answer<'_>]) -> u8 {
 mod tests {
     use super::*;
     use crate::resource::result::Trouble;
+
+    #[test]
+    fn a_line_of_shell_in_one_word_is_noticed() {
+        let ended = |status| Answer { host: "a", end: Ok(Ended { status, stdout: b"", stderr: b"" }) };
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let hint = |command: &[&str], status| hint(&words(command), &[ended(0), ended(status)]);
+        assert!(hint(&["ls | wc -l"], 127).unwrap().contains("sh -c 'ls | wc -l'"));
+        assert_eq!(hint(&["ls | wc -l"], 1), None, "there is such a program");
+        assert_eq!(hint(&["nope"], 127), None);
+        assert_eq!(hint(&["nope", "a b"], 127), None);
+    }
 
     #[test]
     fn a_failure_wins_over_a_host_without_an_answer() {
