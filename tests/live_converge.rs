@@ -118,7 +118,10 @@ fn what_was_stale_before_us_is_restarted_only_by_name() {
     project.run(&["plan", "--restart", "service:snow-hello"]).code(1).says(&["1 to change"]).hides(&["left"]);
     project.run(&["apply", "--yes"]).code(1).says(&["--restart x/service:snow-hello"]);
     assert_eq!(hosts[0].ask("cat /run/snow-hello.greeting"), started, "nobody's first apply restarts the database");
-    project.run(&["apply", "--yes", "--restart", "service:snow-hello"]).code(0);
+    project.run(&["apply", "--yes", "--restart", "service:snow-hello"]).code(0).hides(&["is not restarted"]);
+    let needless = "--restart x/service:snow-hello: it runs what is on the disk, and is not restarted";
+    project.run(&["apply", "--yes", "--restart", "service:snow-hello"]).code(0).says(&[needless]);
+    project.run(&["apply", "--yes", "--restart", "service:*"]).code(0).hides(&["is not restarted"]);
     assert_eq!(hosts[0].ask("cat /run/snow-hello.greeting"), "theirs");
     project.run(&["verify"]).code(0);
 }

@@ -77,6 +77,12 @@ impl Selection {
         matches(&self.restart, resource)
     }
 
+    /// Whether a restart of it was asked for by its own name, and not by a glob that others match as well.
+    pub fn names_for_restart(&self, resource: &Resource) -> bool {
+        let names = Names::of(resource);
+        !resource.is_check && self.restart.iter().any(|pattern| pattern.names(&names))
+    }
+
     /// What was typed and selects none of these resources: the flag and its value.
     pub fn unmatched(&self, resources: &[Resource]) -> Vec<(&'static str, String)> {
         // A check is not acted on, so there is nothing in it to select.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::conversation::Read;
 use super::{Relation, Settings};
+use crate::base::clean;
 use crate::catalog::Catalog;
 use crate::judge;
 use crate::observe::{Applied, LastRun, Memory, Observations};
@@ -94,6 +95,22 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
         notes.push("the answer was cut: what came after that is unknown".to_owned());
     }
     notes
+}
+
+/// Which services were named by `--restart` in vain: they run what is on the disk, and nothing they watch is about to change.
+pub(super) fn needless_restarts(settings: &Settings, read: &Read) -> Vec<String> {
+    let resources = &read.catalog.resources;
+    let is_idle = |index: usize| {
+        let watched = resources[index].watches.iter().flat_map(|watch| &watch.members);
+        let is_due = |index: &usize| read.judged[*index].is_due();
+        read.judged[index].stale.is_none() && !watched.chain([&index]).any(is_due)
+    };
+    let named = (0..resources.len()).filter(|index| settings.selection.names_for_restart(&resources[*index]));
+    let say = |index: usize| {
+        let address = resources[index].address.to_string();
+        format!("--restart {}: it runs what is on the disk, and is not restarted", clean::line(&address))
+    };
+    named.filter(|index| is_idle(*index)).map(say).collect()
 }
 
 /// That what was applied last is not a part of what this checkout declares; none if it is, or nothing is known of it.
