@@ -96,6 +96,7 @@ fn planned_word(resource: &ResourceResult) -> (&'static str, Tone) {
         Some(state) if state.want == "absent" => ("remove", Tone::Bad),
         // What has no state of its own is something to be done.
         Some(state) if state.want != "present" => ("run", Tone::Change),
+        Some(_) if in_the_way(&resource.attributes).is_some() => ("change", Tone::Change),
         Some(_) => ("create", Tone::Good),
         None => ("change", Tone::Change),
     }
@@ -104,6 +105,12 @@ fn planned_word(resource: &ResourceResult) -> (&'static str, Tone) {
 /// The attribute that says whether the thing exists, if that is not as declared.
 pub(super) fn wrong_state(attributes: &[AttributeResult]) -> Option<&AttributeResult> {
     attributes.iter().find(|attribute| attribute.name == "state" && attribute.verdict.is_wrong())
+}
+
+/// What stands where something else is declared: `a directory`.
+fn in_the_way(attributes: &[AttributeResult]) -> Option<&str> {
+    let state = wrong_state(attributes).filter(|state| state.want == "present")?;
+    Some(state.got.as_str()).filter(|got| !["", "absent", "otherwise"].contains(got))
 }
 
 fn bare(class: u8, word: &'static str, tone: Tone) -> Finding {
@@ -210,8 +217,11 @@ fn explain_verdict(finding: &mut Finding, verb: Verb, resource: &ResourceResult,
         let moved = matches!(resource.verdict, Verdict::Drifted);
         finding.inline = if moved { "changed on the host since it was applied".to_owned() } else { String::new() };
     }
-    if style == Style::Change && finding.inline.is_empty() {
-        finding.inline = created_with(&resource.attributes);
+    if style == Style::Change {
+        let with = if finding.inline.is_empty() { created_with(&resource.attributes) } else { String::new() };
+        let place = in_the_way(&resource.attributes).map(|what| format!("in the place of {}", value(what)));
+        let parts = [std::mem::take(&mut finding.inline), place.unwrap_or_default(), with];
+        finding.inline = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     }
     let mut remarks = differences(&resource.attributes, style, options);
     if let [Remark::Attribute { name, text }] = remarks.as_slice()

@@ -229,6 +229,19 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_says_what_is_in_the_way() {
+        let mut run = sample::plan();
+        let created = run.hosts.iter_mut().flat_map(|host| &mut host.resources).find_map(|resource| {
+            let state = Arc::make_mut(resource).attributes.iter_mut().find(|attribute| attribute.name == "state")?;
+            (state.want == "present" && state.got == "absent").then(|| state.got = "a directory".into())
+        });
+        assert!(created.is_some(), "something is created: {}", shown(&sample::plan()));
+        let (before, after) = (shown(&sample::plan()), shown(&run));
+        assert!(!before.contains("in the place of") && after.contains("  in the place of a directory"), "{after}");
+        assert!(before.matches("  create ").count() == after.matches("  create ").count() + 1, "{after}");
+    }
+
+    #[test]
     fn a_run_that_checked_nothing_says_so() {
         assert!(shown(&sample::nothing()).contains("nothing was checked"));
     }
