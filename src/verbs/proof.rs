@@ -27,7 +27,7 @@ pub(super) struct Proofs<'a> {
     act: &'a Act,
     /// How many exec channels they took.
     pub(super) channels: usize,
-    /// Why the last of them could not be given.
+    /// Why the last of them could not be given, or not at once.
     pub(super) refused: Option<String>,
 }
 
@@ -49,10 +49,13 @@ impl<'a> Proofs<'a> {
             self.events.host_phase(&self.host.name, "prove a login");
             let began = Instant::now();
             let within = self.settings.project.login_within;
+            let mut is_given = false;
+            self.refused = None;
             while let Some(left) = within.checked_sub(began.elapsed()) {
                 match tokio::time::timeout(left, self.log_in(Some(number))).await {
+                    // If it came too late, after the host had taken everything back, the earlier ones say why.
                     Ok(Ok(_)) => {
-                        self.refused = None;
+                        is_given = true;
                         break;
                     }
                     Ok(Err(Stop::Unreachable(why) | Stop::Failed(why))) => {
@@ -69,7 +72,7 @@ impl<'a> Proofs<'a> {
                 tokio::time::sleep(PAUSE).await;
             }
             self.events.host_phase(&self.host.name, "act");
-            if self.refused.is_some() {
+            if !is_given {
                 return tokio::time::sleep(GRACE).await;
             }
         }
