@@ -26,7 +26,7 @@
 //! - [`observe`]: a catalog becomes one script; frames become observations.
 //! - [`wire`]: how bytes travel: nothing runs before it has arrived whole, nothing counts before its end mark.
 //! - [`catalog`]: files become a model, and the model one host's ordered, typed, unique resources.
-//! - [`kinds`]: one file per kind of thing: `file`, `package`, `service` …
+//! - [`kinds`]: one file per kind of thing, or a folder of its own: `file`, `package`, `service` …
 //! - [`resource`]: the vocabulary kinds are written in.
 //! - [`base`]: places in files, messages, quoting, values, digests.
 //!

@@ -11,7 +11,7 @@ use crate::base::digest::Digest;
 use crate::base::redact::MASK;
 use crate::catalog::Catalog;
 use crate::observe::{FileReading, Memory, Observations};
-use crate::resource::result::{AttributeResult, Verdict};
+use crate::resource::result::{AttributeResult, OTHERWISE, Verdict};
 use crate::resource::{Existence, Need, Observed, Refresh, Resource, State, Want};
 
 /// What is held of one resource.
@@ -161,7 +161,7 @@ impl Context<'_> {
                 Ok(again) if again == new => {
                     let diff = diff::unified(path, old.unwrap_or_default().as_bytes(), new.as_bytes());
                     let diff = (!self.is_private(path)).then_some(diff);
-                    one.add("state", self.wrong("state"), want, "otherwise", diff);
+                    one.add("state", self.wrong("state"), want, OTHERWISE, diff);
                 }
                 _ => {
                     let why = "its own result would be edited again; make `match` match the text it writes".to_owned();

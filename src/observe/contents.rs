@@ -1,8 +1,7 @@
 //! The content of files: of those that are edited, and of those that a diff is made of.
 
 use super::place::Place;
-use super::script::{Script, frame};
-use crate::base::quote;
+use super::script::{Script, content};
 use crate::wire::{Frame, Frames, Nonce};
 
 /// A file of which a part is declared, or of which a diff is wanted.
@@ -38,7 +37,7 @@ impl FileReading {
 pub fn content_script(paths: &[&str], place: &Place, nonce: &Nonce) -> Script {
     let mut text = String::new();
     for (number, path) in paths.iter().enumerate() {
-        frame(&mut text, &format!("f{number}"), &format!("slurp {}", quote::sh(path)));
+        content(&mut text, number, path);
     }
     Script::of(place, nonce, &text)
 }

@@ -80,8 +80,7 @@ impl Script {
             }
         }
         for (number, path) in edited_files(catalog).iter().enumerate() {
-            // No subshell: a function of our own.
-            let _ = writeln!(text, "b f{number}\nslurp {} 2>/dev/null\ne f{number} $?", quote::sh(path));
+            content(&mut text, number, path);
         }
         for (index, resource) in catalog.resources.iter().enumerate().filter(|(_, r)| r.blocked.is_none()) {
             for (number, watch) in resource.watches.iter().enumerate() {
@@ -115,6 +114,11 @@ impl Script {
     }
 }
 
-pub(super) fn frame(text: &mut String, id: &str, shell: &str) {
+/// The content of file number `number`. It needs no subshell: the function is one of ours.
+pub(super) fn content(text: &mut String, number: usize, path: &str) {
+    let _ = writeln!(text, "b f{number}\nslurp {} 2>/dev/null\ne f{number} $?", quote::sh(path));
+}
+
+fn frame(text: &mut String, id: &str, shell: &str) {
     let _ = writeln!(text, "b {id}\n(\n{shell}\n) </dev/null 2>/dev/null\ne {id} $?");
 }

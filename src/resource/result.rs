@@ -164,6 +164,9 @@ impl Verdict {
     }
 }
 
+/// What is found as the state of a part of a file that is not as declared: it may be missing, or be there in another way.
+pub const OTHERWISE: &str = "otherwise";
+
 /// One attribute of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttributeResult {

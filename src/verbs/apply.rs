@@ -55,8 +55,7 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     let mut conversation = Conversation::open(&settings, events.as_ref(), host).await?;
     let catalog = conversation.catalog().await?;
     let mut read = conversation.read(&catalog).await?;
-    let mut notes = results::notes(&settings, &catalog, &read.observations);
-    notes.extend(results::needless_restarts(&settings, &read));
+    let mut notes = results::notes(&settings, &read);
     let mut progress = Progress::new(&read);
     let mut outcome = HostOutcome::Judged;
     let selection = selection(&settings, &host.name, &read);

@@ -260,6 +260,7 @@ pub(super) fn trouble(phase: &str, message: String, hint: Option<&str>) -> Troub
 fn undeclared(found: &Diagnostics) -> Stop {
     failed("declare", found.render(), None)
 }
+
 /// Writes a diff beside what was held of the content.
 fn set_diff(judged: &mut Judged, diff: &str) {
     for attribute in judged.attributes.iter_mut().filter(|attribute| attribute.name == "content") {

@@ -28,11 +28,9 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     conversation.add_diffs(&mut read).await?;
     // Nothing has been agreed to yet, and nothing has run.
     let composed = compose(&settings, &settings.selection, &BTreeSet::new(), &conversation, &read)?;
-    let mut notes = results::notes(&settings, &catalog, &read.observations);
-    notes.extend(results::needless_restarts(&settings, &read));
     let found = Found {
         resources: results::planned(&read, composed.left_out),
-        notes,
+        notes: results::notes(&settings, &read),
         roles: catalog.roles.clone(),
         outcome: HostOutcome::Judged,
         channels: conversation.channels(),

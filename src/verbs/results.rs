@@ -7,7 +7,7 @@ use super::{Relation, Settings};
 use crate::base::clean;
 use crate::catalog::Catalog;
 use crate::judge;
-use crate::observe::{Applied, LastRun, Memory, Observations};
+use crate::observe::{Applied, LastRun, Memory};
 use crate::resource::result::{Action, AttributeResult, ResourceResult, Verb, Verdict};
 use crate::resource::{ABSENT, Refresh};
 
@@ -67,12 +67,13 @@ fn results(read: &Read, verb: Verb, left_out: &BTreeMap<usize, Action>) -> Vec<R
 }
 
 /// What there is to say about a host beside its resources.
-pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Observations) -> Vec<String> {
+pub(super) fn notes(settings: &Settings, read: &Read) -> Vec<String> {
+    let observations = &read.observations;
     let mut notes = Vec::new();
     match &observations.memory {
         Ok(memory) => {
             notes.extend(last_run(&memory.last));
-            notes.extend(orphans(catalog, memory));
+            notes.extend(orphans(&read.catalog, memory));
             if let Some(foreign) = foreign(settings, memory) {
                 let refused = if settings.older { "" } else { "; apply refuses to act from here without --older" };
                 notes.push(format!("{foreign}{refused}"));
@@ -91,6 +92,7 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
         format!("{tool} is at work there (process {pid}): what both have a say in may be found either way")
     }));
     notes.extend(observations.remarks.iter().cloned());
+    notes.extend(needless_restarts(settings, read));
     if !observations.is_whole {
         notes.push("the answer was cut: what came after that is unknown".to_owned());
     }
@@ -98,7 +100,7 @@ pub(super) fn notes(settings: &Settings, catalog: &Catalog, observations: &Obser
 }
 
 /// Which services were named by `--restart` in vain: they run what is on the disk, and nothing they watch is about to change.
-pub(super) fn needless_restarts(settings: &Settings, read: &Read) -> Vec<String> {
+fn needless_restarts(settings: &Settings, read: &Read) -> Vec<String> {
     let resources = &read.catalog.resources;
     let is_idle = |index: usize| {
         let watched = resources[index].watches.iter().flat_map(|watch| &watch.members);

@@ -32,7 +32,7 @@ async fn one(settings: Settings, index: usize, events: Arc<dyn Events>) -> Resul
     conversation.add_diffs(&mut read).await?;
     let found = Found {
         resources: results::of(&read, Verb::Verify),
-        notes: results::notes(&settings, &catalog, &read.observations),
+        notes: results::notes(&settings, &read),
         roles: catalog.roles.clone(),
         outcome: HostOutcome::Judged,
         channels: conversation.channels(),

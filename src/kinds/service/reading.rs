@@ -82,8 +82,7 @@ pub(super) fn fragment(batch: &[&Resource]) -> String {
     let watching = units(&|resource| wants(resource, &[&RELOAD_ON, &RESTART_ON]));
     let more = units(&|resource| wants(resource, &[&ENABLED, &MASKED]) || !wants(resource, &[&RUNNING]));
     let more: BTreeSet<String> = more.difference(&watching).cloned().collect();
-    let asked =
-        units(&|resource| !watching.contains(&unit(resource.identity())) && !more.contains(&unit(resource.identity())));
+    let asked = units(&|_| true).into_iter().filter(|unit| !watching.contains(unit) && !more.contains(unit)).collect();
     let (shown, listed) = if more.len() + watching.len() <= SHOWN {
         (watching.union(&more).cloned().collect(), BTreeSet::new())
     } else {

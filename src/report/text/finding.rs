@@ -7,9 +7,9 @@ use super::super::Options;
 use super::paint::Tone;
 use crate::base::clean;
 use crate::resource::result::{
-    Action, AttributeResult, HostOutcome, HostResult, ResourceResult, Trouble, Verb, Verdict,
+    Action, AttributeResult, HostOutcome, HostResult, OTHERWISE, ResourceResult, Trouble, Verb, Verdict,
 };
-use crate::resource::want::Severity;
+use crate::resource::want::{ABSENT, Severity};
 
 /// The longest value that is shown whole, in characters.
 const VALUE_SHOWN: usize = 80;
@@ -110,7 +110,7 @@ pub(super) fn wrong_state(attributes: &[AttributeResult]) -> Option<&AttributeRe
 /// What stands where something else is declared: `a directory`.
 fn in_the_way(attributes: &[AttributeResult]) -> Option<&str> {
     let state = wrong_state(attributes).filter(|state| state.want == "present")?;
-    Some(state.got.as_str()).filter(|got| !["", "absent", "otherwise"].contains(got))
+    Some(state.got.as_str()).filter(|got| !["", ABSENT, OTHERWISE].contains(got))
 }
 
 fn bare(class: u8, word: &'static str, tone: Tone) -> Finding {
