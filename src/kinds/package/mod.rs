@@ -321,6 +321,21 @@ mod tests {
         assert_eq!(read_one(&absent(package("gone", &[])), answer).existence, Existence::Absent);
     }
 
+    /// Taken down from the tools: rpm 4.18.0 with a database that holds one nginx and two kernels, pacman 6.0.2 with none.
+    #[test]
+    fn what_rpm_and_pacman_really_print() {
+        let rpm = "yum\0nginx\tnoarch\t2:1.20.1-14.el9\npackage nope is not installed\n\
+            kernelx\tnoarch\t0:5.14.0-70.el9\nkernelx\tnoarch\t0:5.14.0-362.el9\nnginx\tnoarch\t2:1.20.1-14.el9\n\0\0\0";
+        let read = |name: &str, answer: &str| read_one(&package(name, &[]), answer);
+        for name in ["nginx", "nginx.noarch"] {
+            assert_eq!(text(&read(name, rpm), "version"), "2:1.20.1-14.el9", "{name}");
+        }
+        assert_eq!(text(&read("kernelx", rpm), "version"), "5.14.0-362.el9");
+        assert_eq!(read("nope", rpm).existence, Existence::Absent);
+        let pacman = "pacman\0error: package 'nope' was not found\n\0\0\0";
+        assert_eq!(read("nope", pacman).existence, Existence::Absent);
+    }
+
     #[test]
     fn rpms_pacmans_and_apks_answers() {
         let rpm = "dnf\0nginx\tx86_64\t2:1.20.1-14.el9\npackage nope is not installed\nkernel\tx86_64\t0:5.14.0-70.el9\n\
